@@ -1,0 +1,149 @@
+"""Offers: a lender's terms as they were quoted, normalised, and bound by one terms hash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class OfferStatus(StrEnum):
+    """An offer is open until it is accepted, expires or is withdrawn with its application."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class LoanTerms:
+    """`LoanTerms` of CreditAggregator.sol, field for field; its EIP-712 hash is the terms hash.
+
+    Addresses are checksummed, `principal` and `total_repayable` are token units, `deadline` is
+    Unix seconds. The lender signs exactly this.
+    """
+
+    loan_reference: str
+    lender: str
+    borrower: str
+    token: str
+    principal: int
+    total_repayable: int
+    apr_bps: int
+    term_months: int
+    nonce: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """`Acceptance` of CreditAggregator.sol with the borrower's signature over it (0x hex)."""
+
+    terms_hash: str
+    borrower: str
+    nonce: int
+    deadline: int
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementVenue:
+    """The chain and contract both signatures are bound to, and the token that is paid."""
+
+    chain_id: int
+    aggregator: str
+    token: str
+    token_decimals: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteRequest:
+    """What a lender is asked, with the venue and reference its terms must name."""
+
+    tenant_id: str
+    application_id: str
+    loan_reference: str
+    borrower: str
+    amount_minor: int
+    currency: str
+    term_months: int
+    jurisdiction: str
+    score: int
+    pd: float
+    venue: SettlementVenue
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A lender's quote after validation: amounts in minor units, rates in basis points.
+
+    `terms_hash` was computed by us from `terms` and found equal to the lender's own.
+    """
+
+    provider_id: str
+    quote_id: str
+    amount_minor: int
+    currency: str
+    term_months: int
+    nominal_rate_bps: int
+    fee_minor: int
+    monthly_payment_minor: int
+    total_repayable_minor: int
+    apr_bps: int
+    expires_at: str
+    terms: LoanTerms
+    terms_hash: str
+
+    @property
+    def total_cost_minor(self) -> int:
+        """What the credit costs over its term: everything repaid, less what was received."""
+        return self.total_repayable_minor - self.amount_minor
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAnswer:
+    """What one provider contributed to a search: a quote, or the reason why there is none."""
+
+    provider_id: str
+    quote: Quote | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferSummary:
+    """What the workflow keeps of an offer: enough to validate an acceptance without I/O."""
+
+    offer_id: str
+    provider_id: str
+    terms_hash: str
+    borrower: str
+    chain_id: int
+    aggregator: str
+    apr_bps: int
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferBook:
+    """The open offers, best first (lowest APR), and why others are missing."""
+
+    offers: tuple[OfferSummary, ...]
+    missing: tuple[ProviderAnswer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptOffer:
+    """The update by which an applicant accepts an offer; carries the borrower's signature."""
+
+    offer_id: str
+    accepted_by: str
+    acceptance: Acceptance
+
+
+@dataclass(frozen=True, slots=True)
+class LenderConfirmation:
+    """The lender's own confirmation: its EIP-712 signature over exactly the accepted terms."""
+
+    quote_id: str
+    terms_hash: str
+    lender_signature: str
