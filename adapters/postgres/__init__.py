@@ -1,0 +1,1 @@
+"""PostgreSQL: schema, tenant-scoped transactions, and one file of statements per subject."""

@@ -1,0 +1,54 @@
+"""Brings a database to the current schema, and holds SQLModel's metadata against it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+from sqlmodel import SQLModel
+
+import models.tables
+
+_MIGRATIONS = Path(models.tables.__file__).parent / "migrations"
+
+
+async def migrate(owner_dsn: str) -> None:
+    """Run all migrations as the schema's owner; running it again changes nothing."""
+    engine = create_async_engine(_sqlalchemy_url(owner_dsn), poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+async def differences(owner_dsn: str) -> list[Any]:
+    """What autogenerate would still change: empty when tables and migrations agree."""
+    engine = create_async_engine(_sqlalchemy_url(owner_dsn), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_compare)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _compare(connection: Connection) -> list[Any]:
+    return list(compare_metadata(MigrationContext.configure(connection), SQLModel.metadata))
+
+
+def _sqlalchemy_url(dsn: str) -> str:
+    return dsn.replace("postgresql://", "postgresql+asyncpg://", 1)

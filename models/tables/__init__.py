@@ -1,0 +1,12 @@
+"""SQLModel rows: they define the schema that Alembic migrates and the adapters query."""
+
+from models.tables import (
+    applications,
+    identity,
+    lending,
+    ledger,
+    records,
+    settlement,
+)
+
+__all__ = ["applications", "identity", "ledger", "lending", "records", "settlement"]
