@@ -1,0 +1,1 @@
+"""Embedded services, simulated counterparties and personas of the demo and the tests."""

@@ -1,0 +1,1 @@
+"""Makes a bare clone ready to run: the virtual environment, the chain, the contracts' tools."""
