@@ -107,6 +107,16 @@ class CreditRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ApplicationEnding:
+    """Where a stage leads when it does not lead on."""
+
+    state: State
+    reasons: tuple[str, ...]
+    loan_id: str | None = None
+    tx_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ApplicationOutcome:
     """How an application ended; the result of its workflow."""
 

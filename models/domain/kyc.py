@@ -52,21 +52,23 @@ class VerificationCallback:
 
 
 @dataclass(frozen=True, slots=True)
+class VerificationRequest:
+    """One attempt to verify a person; the id is the vendor's idempotency key."""
+
+    person: PersonRef
+    verification_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class KYCConclusion:
-    """A concluded verification: by the vendor, by a named person, or by the deadline."""
+    """A concluded verification: by the vendor, by a named person, or by the deadline.
+
+    `expires_at` (ISO 8601, UTC) is set when the person is verified.
+    """
 
     person: PersonRef
     verification_id: str
     status: KYCStatus
     concluded_by: str
     reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewDecision:
-    """What a named operator decided in a review, and why (kept in the audit trail)."""
-
-    review_id: str
-    approved: bool
-    decided_by: str
-    reason: str
+    expires_at: str | None = None

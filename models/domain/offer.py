@@ -136,6 +136,7 @@ class AcceptOffer:
     """The update by which an applicant accepts an offer; carries the borrower's signature."""
 
     offer_id: str
+    applicant_id: str
     accepted_by: str
     acceptance: Acceptance
 

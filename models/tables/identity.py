@@ -42,14 +42,16 @@ class KYCProfileRow(SQLModel, table=True):
 
 
 class KYCWaiterRow(SQLModel, table=True):
-    """An application waiting for a person's verification; answered, then removed."""
+    """An application that joined a person's verification; `told_at` once it has the answer."""
 
     __tablename__ = "kyc_waiters"
 
     tenant_id: str = text_key()
     user_id: str = text_key()
     application_id: str = text_key()
+    answer: dict[str, Any] | None = document(nullable=True)
     created_at: datetime = moment(default_now=True)
+    told_at: datetime | None = moment(nullable=True)
 
 
 class VerificationRow(SQLModel, table=True):

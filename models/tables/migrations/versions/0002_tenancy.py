@@ -33,7 +33,7 @@ GRANTS: dict[str, tuple[str, str, str]] = {
     "reviews": ("SELECT, INSERT, UPDATE", "", ""),
     "subject_keys": ("SELECT, INSERT, UPDATE", "", ""),
     "kyc_profiles": ("SELECT, INSERT, UPDATE", "", ""),
-    "kyc_waiters": ("SELECT, INSERT, DELETE", "", ""),
+    "kyc_waiters": ("SELECT, INSERT, UPDATE", "", ""),
     "kyc_verifications": ("SELECT, INSERT, UPDATE", "", ""),
     "callback_events": ("SELECT, INSERT, UPDATE", "", "SELECT, UPDATE"),
     "evidence": ("SELECT, INSERT", "", ""),

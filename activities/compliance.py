@@ -1,0 +1,91 @@
+"""Decide: eligibility before anything is bought, credit policy after the score is known."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from temporalio import activity
+
+from activities.ports.decision_records import CreditCase, DecisionRecords
+from activities.ports.name_screener import NameScreener
+from activities.ports.rule_book import RuleBook
+from models.domain.application import ApplicationRef
+from models.domain.decision import Facts, Phase, SettlementKind, Verdict
+from models.domain.failpoints import failpoint
+from models.domain.screening import ScreeningResult
+
+
+class ComplianceActivities:
+    """Asks the rule book; a verdict once given is never given differently."""
+
+    def __init__(
+        self,
+        records: DecisionRecords,
+        rules: RuleBook,
+        screener: NameScreener,
+        *,
+        emt_authorised: bool,
+    ) -> None:
+        self._records = records
+        self._rules = rules
+        self._screener = screener
+        self._emt_authorised = emt_authorised
+
+    @activity.defn(name="check_eligibility")
+    async def check_eligibility(self, application: ApplicationRef) -> Verdict:
+        """Jurisdiction, screening and limits, before a bureau is paid."""
+        verdict = await self._decide(application, Phase.ELIGIBILITY)
+        failpoint("eligibility.recorded")
+        return verdict
+
+    @activity.defn(name="decide_credit")
+    async def decide_credit(self, application: ApplicationRef) -> Verdict:
+        """The same rule set's second phase, over score and evidence."""
+        verdict = await self._decide(application, Phase.CREDIT)
+        failpoint("credit.decided")
+        return verdict
+
+    async def _decide(self, application: ApplicationRef, phase: Phase) -> Verdict:
+        if (earlier := await self._records.verdict(application, phase)) is not None:
+            return earlier
+        case = await self._records.case(application)
+        screening = self._screen(case)
+        facts = _facts(case, screening, emt_authorised=self._emt_authorised)
+        verdict = self._rules.evaluate(phase, facts)
+        await self._records.record_verdict(application, verdict, facts, screening.list_version)
+        return verdict
+
+    def _screen(self, case: CreditCase) -> ScreeningResult:
+        """The screening of the identity stage, unless the list has changed since."""
+        known = case.screening
+        if known is not None and known.list_version == self._screener.list_version:
+            return known
+        return self._screener.screen([case.applicant.full_name])
+
+
+def _facts(case: CreditCase, screening: ScreeningResult, *, emt_authorised: bool) -> Facts:
+    assessment = case.assessment
+    return Facts(
+        amount_minor=case.request.amount_minor,
+        currency=case.request.currency,
+        country=case.request.jurisdiction,
+        settlement=SettlementKind.CRYPTO,
+        term_months=case.request.term_months,
+        kyc_status=case.kyc_status,
+        sanction_status=screening.status,
+        age_years=_completed_years(
+            date.fromisoformat(case.applicant.born_on), datetime.now(UTC).date()
+        ),
+        emt_authorised=emt_authorised,
+        annual_income_minor=case.applicant.annual_income_minor,
+        score=assessment.score if assessment else None,
+        pd=assessment.pd if assessment else None,
+        score_outcome=assessment.outcome if assessment else None,
+        bureau=case.bureau,
+    )
+
+
+def _completed_years(born_on: date, today: date) -> int:
+    """Age in completed years; born on 29 February, one ages on 1 March in other years."""
+    had_birthday = (today.month, today.day) >= (born_on.month, born_on.day)
+    return today.year - born_on.year - (0 if had_birthday else 1)

@@ -1,0 +1,92 @@
+"""Offer terms: ask every eligible lender under one deadline, keep what came, record acceptance."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+from temporalio import activity
+
+from activities.ports.credit_provider import CreditProvider
+from activities.ports.offer_records import OfferRecords
+from models.domain.application import ApplicationRef
+from models.domain.errors import CreditError
+from models.domain.failpoints import failpoint
+from models.domain.offer import (
+    AcceptOffer,
+    OfferBook,
+    ProviderAnswer,
+    QuoteRequest,
+    SettlementVenue,
+)
+
+log = structlog.get_logger()
+
+
+class OfferActivities:
+    """Searches once per application; the search on record stands."""
+
+    def __init__(
+        self,
+        records: OfferRecords,
+        providers: Sequence[CreditProvider],
+        venue: SettlementVenue,
+        loan_reference: Callable[[str, str], str],
+        *,
+        deadline_s: float,
+    ) -> None:
+        self._records = records
+        self._providers = providers
+        self._venue = venue
+        self._loan_reference = loan_reference
+        self._deadline_s = deadline_s
+
+    @activity.defn(name="collect_offers")
+    async def collect_offers(self, application: ApplicationRef) -> OfferBook:
+        """Fan out to all lenders; late and failing ones are reported, never waited for."""
+        if (earlier := await self._records.book(application)) is not None:
+            return earlier
+        request, assessment = await self._records.asked_for(application)
+        quote_request = QuoteRequest(
+            tenant_id=application.tenant_id,
+            application_id=application.application_id,
+            loan_reference=self._loan_reference(application.tenant_id, application.application_id),
+            borrower=request.wallet,
+            amount_minor=request.amount_minor,
+            currency=request.currency,
+            term_months=request.term_months,
+            jurisdiction=request.jurisdiction,
+            score=assessment.score,
+            pd=assessment.pd,
+            venue=self._venue,
+        )
+        answers = await asyncio.gather(
+            *(self._ask(provider, quote_request) for provider in self._providers)
+        )
+        book = await self._records.record_search(
+            application, [answer for several in answers for answer in several]
+        )
+        failpoint("offers.collected")
+        return book
+
+    @activity.defn(name="record_acceptance")
+    async def record_acceptance(self, application: ApplicationRef, request: AcceptOffer) -> None:
+        """Keep which offer was accepted, by whom, and the borrower's signature."""
+        await self._records.record_acceptance(application, request)
+
+    async def _ask(
+        self, provider: CreditProvider, request: QuoteRequest
+    ) -> tuple[ProviderAnswer, ...]:
+        name = provider.provider_id
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                quotes = await provider.get_offers(request)
+        except TimeoutError:
+            return (ProviderAnswer(name, None, "DEADLINE_EXCEEDED"),)
+        except CreditError as error:
+            log.warning("provider_failed", provider=name, code=error.code)
+            return (ProviderAnswer(name, None, error.code),)
+        if not quotes:
+            return (ProviderAnswer(name, None, "NOT_OFFERED"),)
+        return tuple(ProviderAnswer(name, quote) for quote in quotes)

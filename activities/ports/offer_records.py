@@ -1,0 +1,32 @@
+"""Our records of offers and of the one that was accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from models.domain.application import ApplicationRef, CreditRequest
+from models.domain.offer import AcceptOffer, OfferBook, ProviderAnswer
+from models.domain.risk import Assessment
+
+
+class OfferRecords(Protocol):
+    """Each writing method is one transaction with its audit and outbox rows; all may repeat."""
+
+    async def asked_for(self, application: ApplicationRef) -> tuple[CreditRequest, Assessment]:
+        """The request and the assessment lenders are told of."""
+        ...
+
+    async def book(self, application: ApplicationRef) -> OfferBook | None:
+        """The offers on record, best first; None when no search was recorded yet."""
+        ...
+
+    async def record_search(
+        self, application: ApplicationRef, answers: Sequence[ProviderAnswer]
+    ) -> OfferBook:
+        """Keep the offers and the reasons for those that are missing."""
+        ...
+
+    async def record_acceptance(self, application: ApplicationRef, request: AcceptOffer) -> None:
+        """Mark the offer accepted, with the borrower's signature as evidence."""
+        ...

@@ -1,0 +1,80 @@
+"""Our records of settlements: intent, signed bytes, receipts, ledger, loan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from models.domain.application import ApplicationEnding, ApplicationRef
+from models.domain.offer import Quote
+from models.domain.settlement import (
+    FinalitySignal,
+    SettlementOrder,
+    SettlementOutcome,
+    SignedTransaction,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A signed transaction on record; whether it was ever sent is in `was_broadcast`."""
+
+    settlement_id: str
+    transaction: SignedTransaction
+    was_broadcast: bool
+
+
+class ChainRecords(Protocol):
+    """What the chain lane writes; each method is one transaction and may be repeated."""
+
+    async def attempt(self, application: ApplicationRef) -> Attempt | None:
+        """The signed transaction on record, if there is one."""
+        ...
+
+    async def accepted_quote(self, order: SettlementOrder) -> Quote:
+        """The accepted offer as its lender quoted it; NotFound unless it is the accepted one."""
+        ...
+
+    async def record_confirmation(self, order: SettlementOrder, lender_signature: str) -> None:
+        """Keep the lender's signature and book its commitment."""
+        ...
+
+    async def persist_attempt(
+        self,
+        order: SettlementOrder,
+        quote: Quote,
+        chain_nonce: int,
+        sign: Callable[[int], SignedTransaction],
+    ) -> Attempt:
+        """Reserve, take a nonce, sign and store: one transaction, before anything is sent.
+
+        `chain_nonce` is the account's next nonce on chain; the one taken is never below it.
+        """
+        ...
+
+    async def record_broadcast(self, application: ApplicationRef, attempt: Attempt) -> None:
+        """The bytes were handed to a node."""
+        ...
+
+
+class LoanBook(Protocol):
+    """What follows finality or failure; each method is one transaction and may be repeated."""
+
+    async def book_loan(
+        self, application: ApplicationRef, observed: FinalitySignal
+    ) -> SettlementOutcome:
+        """Clear the ledger, book the loan, close the application as funded."""
+        ...
+
+    async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
+        """Void what was pending; InvariantViolated while signed bytes could still mine."""
+        ...
+
+
+class ApplicationClosing(Protocol):
+    """How an application ends other than funded."""
+
+    async def close(self, application: ApplicationRef, ending: ApplicationEnding) -> None:
+        """Record the one ending; open offers are withdrawn. May be repeated."""
+        ...

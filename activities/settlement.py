@@ -1,0 +1,134 @@
+"""Settle on chain: confirm, reserve, sign, persist, then broadcast; book when final."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from temporalio import activity
+
+from activities.ports.chain import SettlementChain
+from activities.ports.credit_provider import CreditProvider
+from activities.ports.settlement_records import Attempt, ChainRecords, LoanBook
+from models.domain.application import ApplicationRef
+from models.domain.errors import InvariantViolated, Permanent, Transient
+from models.domain.failpoints import failpoint
+from models.domain.offer import Quote
+from models.domain.settlement import (
+    FinalitySignal,
+    SettlementOrder,
+    SettlementOutcome,
+    SubmittedTransaction,
+)
+
+
+class ChainActivities:
+    """The chain lane: the only place that signs, and only what is on record."""
+
+    def __init__(
+        self,
+        records: ChainRecords,
+        chain: SettlementChain,
+        providers: Mapping[str, CreditProvider],
+    ) -> None:
+        self._records = records
+        self._chain = chain
+        self._providers = providers
+
+    @activity.defn(name="submit_settlement")
+    async def submit_settlement(self, order: SettlementOrder) -> SubmittedTransaction:
+        """Send the one transaction of this settlement; a repetition sends the same bytes.
+
+        Raises Permanent only while nothing is signed: afterwards the chain alone decides.
+        """
+        attempt = await self._records.attempt(order.application)
+        if attempt is None:
+            attempt = await self._sign(order)
+            failpoint("settlement.attempt_persisted")
+        if not attempt.was_broadcast:
+            await self._broadcast(order.application, attempt)
+        sent = attempt.transaction
+        return SubmittedTransaction(
+            attempt.settlement_id, sent.chain_id, sent.tx_hash, sent.nonce
+        )
+
+    @activity.defn(name="observe_settlement")
+    async def observe_settlement(self, application: ApplicationRef) -> FinalitySignal:
+        """Look at the chain for a settlement; Transient until it is at depth."""
+        attempt = await self._records.attempt(application)
+        if attempt is None:
+            raise InvariantViolated("NOTHING_SIGNED", application.application_id)
+        tx_hash = attempt.transaction.tx_hash
+        receipt = (await self._chain.receipts([tx_hash])).get(tx_hash)
+        if receipt is None or receipt.confirmations < self._chain.confirmations:
+            raise Transient("NOT_FINAL_YET", tx_hash)
+        return FinalitySignal(
+            tx_hash=tx_hash,
+            block_number=receipt.block_number,
+            block_hash=receipt.block_hash,
+            confirmations=receipt.confirmations,
+            succeeded=receipt.succeeded,
+        )
+
+    async def _sign(self, order: SettlementOrder) -> Attempt:
+        quote = await self._records.accepted_quote(order)
+        lender_signature = await self._confirm(order, quote)
+        if await self._chain.is_settled(quote.terms.loan_reference):
+            # Somebody was paid under this reference and we have no record of signing it.
+            raise Permanent("REFERENCE_ALREADY_SETTLED", quote.terms.loan_reference)
+        gas = await self._chain.simulate(quote.terms, lender_signature, order.acceptance)
+        return await self._records.persist_attempt(
+            order,
+            quote,
+            await self._chain.next_nonce(),
+            lambda nonce: self._chain.sign_settle(
+                quote.terms, lender_signature, order.acceptance, nonce, gas
+            ),
+        )
+
+    async def _confirm(self, order: SettlementOrder, quote: Quote) -> str:
+        """The lender's signature over exactly the accepted terms, checked before it is used."""
+        provider = self._providers.get(quote.provider_id)
+        if provider is None:
+            raise Permanent("PROVIDER_UNKNOWN", quote.provider_id)
+        confirmation = await provider.accept_offer(
+            order.application.tenant_id, order.application.application_id, quote, order.acceptance
+        )
+        signature = confirmation.lender_signature
+        if confirmation.terms_hash != quote.terms_hash:
+            raise Permanent("TERMS_CHANGED", quote.provider_id)
+        if not self._chain.signed_by_lender(quote.terms, signature):
+            raise Permanent("LENDER_SIGNATURE_INVALID", quote.provider_id)
+        await self._records.record_confirmation(order, signature)
+        failpoint("settlement.lender_confirmed")
+        return signature
+
+    async def _broadcast(self, application: ApplicationRef, attempt: Attempt) -> None:
+        try:
+            await self._chain.broadcast(attempt.transaction)
+        except Permanent as error:
+            # The bytes are signed and stored: nothing may give up on them but the chain.
+            raise Transient(error.code, error.detail) from error
+        failpoint("settlement.broadcast")
+        await self._records.record_broadcast(application, attempt)
+        failpoint("settlement.broadcast_recorded")
+
+
+class LoanBookActivities:
+    """What follows finality or failure, on our own books."""
+
+    def __init__(self, records: LoanBook) -> None:
+        self._records = records
+
+    @activity.defn(name="book_loan")
+    async def book_loan(
+        self, application: ApplicationRef, observed: FinalitySignal
+    ) -> SettlementOutcome:
+        """Clear the ledger, book the loan and close the application, in one transaction."""
+        outcome = await self._records.book_loan(application, observed)
+        failpoint("settlement.loan_booked")
+        return outcome
+
+    @activity.defn(name="fail_settlement")
+    async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
+        """Record that this settlement pays nobody."""
+        return await self._records.fail_settlement(application, reason)

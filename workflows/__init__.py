@@ -1,0 +1,1 @@
+"""The order of events: deterministic, no I/O; one file per story."""

@@ -1,0 +1,288 @@
+"""One application for credit, from identity to settlement: the table of contents of a loan."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.compliance import ComplianceActivities
+    from activities.kyc import KYCActivities
+    from activities.notices import NoticeActivities
+    from activities.offers import OfferActivities
+    from activities.reviews import ReviewActivities
+    from models.domain.application import (
+        ApplicationEnding,
+        ApplicationOutcome,
+        ApplicationRef,
+        Stage,
+        State,
+    )
+    from models.domain.decision import Outcome, Verdict
+    from models.domain.ids import (
+        application_workflow_id,
+        risk_workflow_id,
+        settlement_workflow_id,
+    )
+    from models.domain.kyc import KYCStanding, KYCStatus
+    from models.domain.offer import AcceptOffer, OfferBook
+    from models.domain.review import ReviewClosure, ReviewDecision, ReviewKind, ReviewRequest
+    from models.domain.settlement import SettlementOrder, SettlementOutcome, SettlementState
+    from workflows.acceptance import check_acceptance
+    from workflows.options import (
+        OFFERS,
+        OWN_DATABASE,
+        REVIEW_DEADLINE,
+        SHORTEST_TIMER,
+        STAGE,
+        STATE,
+    )
+    from workflows.risk_scoring import RiskScoringWorkflow
+    from workflows.settlement import SettlementWorkflow
+
+
+@workflow.defn(name="CreditApplicationWorkflow")
+class CreditApplicationWorkflow:
+    """Carries one application to exactly one ending."""
+
+    @workflow.init
+    def __init__(self, application: ApplicationRef) -> None:
+        self.application = application
+        self.standing: KYCStanding | None = None
+        self.book: OfferBook | None = None
+        self.accepted: AcceptOffer | None = None
+        self.review_id: str | None = None
+        self.decision: ReviewDecision | None = None
+        self.outcome: ApplicationOutcome | None = None
+
+    @workflow.run
+    async def run(self, application: ApplicationRef) -> ApplicationOutcome:
+        await self._verify_identity()
+        ending = (
+            await self._check_eligibility()
+            or await self._score_and_decide()
+            or await self._collect_offers()
+            or await self._await_acceptance()
+            or await self._settle()
+        )
+        return await self._close(ending)
+
+    # Messages: handlers touch only state; validators refuse before history is written.
+
+    @workflow.signal(name="identity_concluded")
+    def identity_concluded(self, standing: KYCStanding) -> None:
+        """The person's KYC workflow has concluded; repeated answers change nothing."""
+        if self.standing is None:
+            self.standing = standing
+
+    @workflow.update(name="accept_offer")
+    async def accept_offer(self, request: AcceptOffer) -> None:
+        """The applicant accepts one offer; answered once the acceptance is on record."""
+        # The read model may show offers a moment before this workflow has them.
+        await workflow.wait_condition(lambda: self.book is not None)
+        self._validate_accept(request)
+        self.accepted = request
+        await workflow.execute_local_activity_method(
+            OfferActivities.record_acceptance,
+            args=[self.application, request],
+            summary="Record the acceptance",
+            **OWN_DATABASE,
+        )
+
+    @accept_offer.validator
+    def _validate_accept(self, request: AcceptOffer) -> None:
+        if self.accepted is not None:
+            raise ApplicationError("an offer was accepted already", type="ALREADY_ACCEPTED")
+        if self.outcome is not None:
+            raise ApplicationError("the application is closed", type="APPLICATION_CLOSED")
+        if self.book is not None:
+            check_acceptance(self.application, self.book, request)
+
+    @workflow.update(name="decide_review")
+    async def decide_review(self, decision: ReviewDecision) -> None:
+        """A named operator approves or rejects; answered once the decision is on record."""
+        self.decision = decision
+        await workflow.wait_condition(lambda: self.review_id is None)
+
+    @decide_review.validator
+    def _validate_review(self, decision: ReviewDecision) -> None:
+        if self.review_id != decision.review_id or self.decision is not None:
+            raise ApplicationError("this review is not open", type="REVIEW_NOT_OPEN")
+
+    @workflow.query(name="outcome")
+    def current_outcome(self) -> ApplicationOutcome | None:
+        """How the application ended, or None while it is under way."""
+        return self.outcome
+
+    # Stages: each returns the ending it leads to, or None to go on.
+
+    async def _verify_identity(self) -> None:
+        workflow.set_current_details("Waiting for the applicant's identity to be verified.")
+        standing: KYCStanding = await workflow.execute_local_activity_method(
+            KYCActivities.join_verification,
+            self.application,
+            summary="Join the person's identity verification",
+            **OWN_DATABASE,
+        )
+        if standing.status is not KYCStatus.PENDING:
+            self.standing = standing
+        await workflow.wait_condition(lambda: self.standing is not None)
+
+    async def _check_eligibility(self) -> ApplicationEnding | None:
+        verdict: Verdict = await workflow.execute_local_activity_method(
+            ComplianceActivities.check_eligibility,
+            self.application,
+            summary="Screen names and evaluate eligibility rules",
+            **OWN_DATABASE,
+        )
+        return await self._follow(verdict, Stage.ELIGIBILITY, ReviewKind.ELIGIBILITY)
+
+    async def _score_and_decide(self) -> ApplicationEnding | None:
+        self._stand(Stage.RISK, State.PROCESSING, "Gathering evidence and scoring the risk.")
+        await workflow.execute_child_workflow(
+            RiskScoringWorkflow.run,
+            self.application,
+            id=risk_workflow_id(self.application.tenant_id, self.application.application_id),
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=f"Risk scoring of {self.application.application_id}",
+            search_attributes=workflow.info().typed_search_attributes,
+        )
+        verdict: Verdict = await workflow.execute_local_activity_method(
+            ComplianceActivities.decide_credit,
+            self.application,
+            summary="Evaluate the credit policy over score and evidence",
+            **OWN_DATABASE,
+        )
+        return await self._follow(verdict, Stage.CREDIT, ReviewKind.CREDIT)
+
+    async def _collect_offers(self) -> ApplicationEnding | None:
+        workflow.set_current_details("Asking lenders for offers.")
+        book: OfferBook = await workflow.execute_activity_method(
+            OfferActivities.collect_offers,
+            self.application,
+            summary="Ask every eligible lender for offers",
+            **OFFERS,
+        )
+        self.book = book
+        return None if book.offers else ApplicationEnding(State.DECLINED, ("NO_OFFER_AVAILABLE",))
+
+    async def _await_acceptance(self) -> ApplicationEnding | None:
+        assert self.book is not None
+        last = max(datetime.fromisoformat(offer.expires_at) for offer in self.book.offers)
+        best = self.book.offers[0]
+        self._stand(
+            Stage.OFFERS,
+            State.OFFERED,
+            f"{len(self.book.offers)} offer(s) open, best {best.apr_bps / 100:.2f} % APR from "
+            f"{best.provider_id}; waiting for the applicant until {last:%Y-%m-%d %H:%M} UTC.",
+        )
+        try:
+            await workflow.wait_condition(
+                lambda: self.accepted is not None,
+                timeout=max(last - workflow.now(), SHORTEST_TIMER),
+                timeout_summary="Offers expire",
+            )
+        except asyncio.TimeoutError:
+            return ApplicationEnding(State.EXPIRED, ("OFFER_EXPIRED",))
+        return None
+
+    async def _settle(self) -> ApplicationEnding:
+        assert self.accepted is not None
+        self._stand(Stage.SETTLEMENT, State.SETTLING, "Settling on chain; waiting for finality.")
+        settled: SettlementOutcome = await workflow.execute_child_workflow(
+            SettlementWorkflow.run,
+            SettlementOrder(self.application, self.accepted.offer_id, self.accepted.acceptance),
+            id=settlement_workflow_id(self.application.tenant_id, self.application.application_id),
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=f"Settlement of {self.application.application_id}",
+            search_attributes=workflow.info().typed_search_attributes,
+        )
+        if settled.state is SettlementState.FINAL:
+            return ApplicationEnding(State.FUNDED, (), settled.loan_id, settled.tx_hash)
+        return ApplicationEnding(
+            State.REJECTED, (settled.reason or "SETTLEMENT_FAILED",), None, settled.tx_hash
+        )
+
+    async def _close(self, ending: ApplicationEnding) -> ApplicationOutcome:
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        # A funded application was closed in the transaction that booked its loan.
+        if ending.state is not State.FUNDED:
+            await workflow.execute_local_activity_method(
+                NoticeActivities.close_application,
+                args=[self.application, ending],
+                summary=f"Close as {ending.state}",
+                **OWN_DATABASE,
+            )
+        because = f" because of {', '.join(ending.reasons)}" if ending.reasons else ""
+        self._stand(Stage.CLOSED, ending.state, f"Ended as {ending.state}{because}.")
+        self.outcome = ApplicationOutcome(
+            self.application.application_id,
+            ending.state,
+            ending.reasons,
+            ending.loan_id,
+            ending.tx_hash,
+        )
+        return self.outcome
+
+    # What a verdict leads to.
+
+    async def _follow(
+        self, verdict: Verdict, stage: Stage, kind: ReviewKind
+    ) -> ApplicationEnding | None:
+        match verdict.outcome:
+            case Outcome.ALLOW:
+                return None
+            case Outcome.DECLINE:
+                return ApplicationEnding(State.DECLINED, verdict.reasons)
+            case Outcome.BLOCK:
+                return ApplicationEnding(State.BLOCKED, verdict.reasons)
+            case _:
+                return await self._review(verdict, stage, kind)
+
+    async def _review(
+        self, verdict: Verdict, stage: Stage, kind: ReviewKind
+    ) -> ApplicationEnding | None:
+        """Ask a named operator; undecided means expired, never approved."""
+        why = ", ".join(verdict.reasons)
+        self._stand(stage, State.IN_REVIEW, f"Waiting for an operator's review: {why}.")
+        tenant_id, application_id = self.application.tenant_id, self.application.application_id
+        self.decision = None
+        self.review_id = await workflow.execute_local_activity_method(
+            ReviewActivities.open_review,
+            ReviewRequest(
+                tenant_id=tenant_id,
+                kind=kind,
+                subject_id=application_id,
+                applicant_id=self.application.user_id,
+                workflow_id=application_workflow_id(tenant_id, application_id),
+                reasons=verdict.reasons,
+            ),
+            **OWN_DATABASE,
+        )
+        try:
+            await workflow.wait_condition(
+                lambda: self.decision is not None,
+                timeout=REVIEW_DEADLINE,
+                timeout_summary="Review deadline",
+            )
+        except asyncio.TimeoutError:
+            pass
+        closure = ReviewClosure(tenant_id, self.review_id, self.decision)
+        await workflow.execute_local_activity_method(
+            ReviewActivities.close_review, closure, **OWN_DATABASE
+        )
+        self.review_id = None
+        if closure.decision is None:
+            return ApplicationEnding(State.EXPIRED, ("REVIEW_UNDECIDED",))
+        if closure.decision.approved:
+            return None
+        return ApplicationEnding(State.REJECTED, verdict.reasons)
+
+    def _stand(self, stage: Stage, state: State, words: str) -> None:
+        """Tell support staff where the application stands: in plain words and searchable."""
+        workflow.set_current_details(words)
+        workflow.upsert_search_attributes([STAGE.value_set(stage), STATE.value_set(state)])

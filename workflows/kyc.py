@@ -1,0 +1,197 @@
+"""A person's identity: verified by a vendor, screened, and valid for a time.
+
+It outlives the application that started it: it waits out the verification's validity and then
+marks the person as expired. Applications join by the signal `join` and are answered by a signal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.kyc import KYCActivities
+    from activities.reviews import ReviewActivities
+    from models.domain.ids import kyc_workflow_id
+    from models.domain.kyc import (
+        KYCConclusion,
+        KYCStatus,
+        PersonRef,
+        VendorVerdict,
+        VerificationCallback,
+        VerificationRequest,
+    )
+    from models.domain.review import ReviewClosure, ReviewDecision, ReviewKind, ReviewRequest
+    from workflows.options import (
+        IDENTITY_VENDOR,
+        KYC_DEADLINE,
+        KYC_VALIDITY,
+        OWN_DATABASE,
+        REVIEW_DEADLINE,
+    )
+
+VENDOR_REFUSED = "VENDOR_REFUSED"
+VENDOR_SILENT = "VENDOR_SILENT"
+REVIEW_REJECTED = "REVIEW_REJECTED"
+REVIEW_UNDECIDED = "REVIEW_UNDECIDED"
+
+
+@workflow.defn(name="KYCWorkflow")
+class KYCWorkflow:
+    """Verifies one person of one tenant; started by whichever application needs it first."""
+
+    @workflow.init
+    def __init__(self, person: PersonRef) -> None:
+        self.person = person
+        self.verification: VerificationRequest | None = None
+        self.callback: VerificationCallback | None = None
+        self.review_id: str | None = None
+        self.decision: ReviewDecision | None = None
+        self.joined_late = False
+        self.concluding = False
+        self.expires_at: str | None = None
+
+    @workflow.run
+    async def run(self, person: PersonRef) -> KYCStatus:
+        while True:
+            status = await self._verify()
+            if status is KYCStatus.VERIFIED:
+                status = await self._wait_out_validity()
+            if not self.joined_late:
+                return status
+
+    @workflow.signal(name="join")
+    def join(self, application_id: str) -> None:
+        """An application waits for this person; its waiting row is in the database already."""
+        # Before the conclusion the row alone is enough. After it, someone must look again.
+        self.joined_late = self.concluding
+
+    @workflow.signal(name="verification_answered")
+    def verification_answered(self, callback: VerificationCallback) -> None:
+        """The vendor's verified callback; repeated, late and foreign ones change nothing."""
+        current = self.verification
+        if current is None or callback.verification_id != current.verification_id:
+            return
+        if self.callback is None:
+            self.callback = callback
+
+    @workflow.update(name="decide_review")
+    async def decide_review(self, decision: ReviewDecision) -> None:
+        """A named person decides about unclear evidence."""
+        self.decision = decision
+        await workflow.wait_condition(lambda: self.review_id is None)
+
+    @decide_review.validator
+    def _validate_review(self, decision: ReviewDecision) -> None:
+        if self.review_id != decision.review_id or self.decision is not None:
+            raise ApplicationError("this review is not open", type="REVIEW_NOT_OPEN")
+
+    async def _verify(self) -> KYCStatus:
+        """One attempt: submit, wait for the vendor or the deadline, conclude."""
+        self.callback, self.joined_late, self.concluding = None, False, False
+        self.verification = VerificationRequest(self.person, f"ver_{workflow.uuid4().hex}")
+        workflow.set_current_details("Waiting for the identity vendor's answer.")
+        conclusion = await self._ask_vendor(self.verification)
+        self.concluding = True
+        self.expires_at = conclusion.expires_at
+        status: KYCStatus = await workflow.execute_local_activity_method(
+            KYCActivities.conclude_verification, conclusion, **OWN_DATABASE
+        )
+        self._say_where_we_stand(status)
+        return status
+
+    async def _ask_vendor(self, request: VerificationRequest) -> KYCConclusion:
+        try:
+            await workflow.execute_activity_method(
+                KYCActivities.submit_verification,
+                request,
+                summary="Submit documents to the identity vendor",
+                **IDENTITY_VENDOR,
+            )
+        except ActivityError:
+            return await self._ask_a_person(request, VENDOR_REFUSED)
+        try:
+            await workflow.wait_condition(
+                lambda: self.callback is not None,
+                timeout=KYC_DEADLINE,
+                timeout_summary="KYC deadline",
+            )
+        except asyncio.TimeoutError:
+            return self._concluded(request, KYCStatus.EXPIRED, "deadline", VENDOR_SILENT)
+        assert self.callback is not None
+        match self.callback.verdict:
+            case VendorVerdict.CLEAR:
+                return self._concluded(request, KYCStatus.VERIFIED, "vendor", None)
+            case VendorVerdict.REJECTED:
+                return self._concluded(request, KYCStatus.FAILED, "vendor", self.callback.reason)
+            case VendorVerdict.UNCLEAR:
+                return await self._ask_a_person(request, self.callback.reason or "UNCLEAR")
+
+    async def _ask_a_person(self, request: VerificationRequest, reason: str) -> KYCConclusion:
+        """Manual review where the evidence is unclear; undecided means expired, never verified."""
+        workflow.set_current_details(f"Waiting for a compliance officer: {reason}.")
+        self.decision = None
+        self.review_id = await workflow.execute_local_activity_method(
+            ReviewActivities.open_review,
+            ReviewRequest(
+                tenant_id=self.person.tenant_id,
+                kind=ReviewKind.IDENTITY,
+                subject_id=self.person.user_id,
+                applicant_id=self.person.user_id,
+                workflow_id=kyc_workflow_id(self.person.tenant_id, self.person.user_id),
+                reasons=(reason,),
+            ),
+            **OWN_DATABASE,
+        )
+        try:
+            await workflow.wait_condition(
+                lambda: self.decision is not None,
+                timeout=REVIEW_DEADLINE,
+                timeout_summary="Review deadline",
+            )
+        except asyncio.TimeoutError:
+            pass
+        closure = ReviewClosure(self.person.tenant_id, self.review_id, self.decision)
+        await workflow.execute_local_activity_method(
+            ReviewActivities.close_review, closure, **OWN_DATABASE
+        )
+        self.review_id = None
+        if closure.decision is None:
+            return self._concluded(request, KYCStatus.EXPIRED, "deadline", REVIEW_UNDECIDED)
+        if closure.decision.approved:
+            return self._concluded(request, KYCStatus.VERIFIED, closure.decision.decided_by, None)
+        return self._concluded(
+            request, KYCStatus.FAILED, closure.decision.decided_by, REVIEW_REJECTED
+        )
+
+    def _concluded(
+        self, request: VerificationRequest, status: KYCStatus, by: str, reason: str | None
+    ) -> KYCConclusion:
+        expires_at = None
+        if status is KYCStatus.VERIFIED:
+            expires_at = (workflow.now() + KYC_VALIDITY).isoformat()
+        return KYCConclusion(
+            self.person, request.verification_id, status, by, reason, expires_at
+        )
+
+    async def _wait_out_validity(self) -> KYCStatus:
+        assert self.expires_at is not None
+        remaining = datetime.fromisoformat(self.expires_at) - workflow.now()
+        await workflow.sleep(remaining, summary="Verification validity")
+        self.joined_late = False  # until now everybody who asked was told "verified"
+        workflow.set_current_details("The verification has expired.")
+        status: KYCStatus = await workflow.execute_local_activity_method(
+            KYCActivities.expire_verification, self.person, **OWN_DATABASE
+        )
+        return status
+
+    def _say_where_we_stand(self, status: KYCStatus) -> None:
+        words = {
+            KYCStatus.VERIFIED: f"Identity verified; valid until {self.expires_at}.",
+            KYCStatus.FAILED: "Identity could not be verified.",
+            KYCStatus.EXPIRED: "Nobody answered in time.",
+        }
+        workflow.set_current_details(words.get(status, str(status)))

@@ -1,0 +1,103 @@
+"""Named timeouts and retry policies, each with its reason."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final, NotRequired, TypedDict
+
+from temporalio.common import RetryPolicy, SearchAttributeKey
+
+
+class LocalOptions(TypedDict):
+    """Options of a local activity."""
+
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+class RemoteOptions(TypedDict):
+    """Options of a regular activity."""
+
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: NotRequired[timedelta]
+    retry_policy: RetryPolicy
+
+
+WORKFLOWS_QUEUE: Final = "caas-workflows"
+SCORING_QUEUE: Final = "caas-scoring"
+CHAIN_QUEUE: Final = "caas-chain"
+
+TENANT: Final = SearchAttributeKey.for_keyword("CaasTenant")
+STAGE: Final = SearchAttributeKey.for_keyword("CaasStage")
+STATE: Final = SearchAttributeKey.for_keyword("CaasState")
+
+# One short transaction on our own database. It is retried for as long as a person would still be
+# waiting: giving up would strand an application whose next step is harmless to repeat.
+OWN_DATABASE: Final = LocalOptions(
+    start_to_close_timeout=timedelta(seconds=10),
+    schedule_to_close_timeout=timedelta(days=7),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(seconds=10),
+    ),
+)
+
+# The identity vendor answers a submission at once; an outage of hours is ridden out, since the
+# person has days to be verified.
+IDENTITY_VENDOR: Final = RemoteOptions(
+    start_to_close_timeout=timedelta(seconds=15),
+    schedule_to_close_timeout=timedelta(hours=24),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
+    ),
+)
+
+# Evidence has its own deadlines inside the activity and is partial rather than late, so the
+# whole step is short; what cannot be scored within the hour goes to a person.
+SCORING: Final = RemoteOptions(
+    start_to_close_timeout=timedelta(seconds=30),
+    schedule_to_close_timeout=timedelta(hours=1),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
+    ),
+)
+
+# The fan-out has one deadline for all providers (seconds); only our own database can make the
+# step fail as a whole.
+OFFERS: Final = RemoteOptions(
+    start_to_close_timeout=timedelta(seconds=30),
+    schedule_to_close_timeout=timedelta(hours=24),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
+    ),
+)
+
+# Confirming, signing and sending. Once bytes are signed only the chain decides, so no timeout of
+# ours ever abandons this: it is retried until the chain is back.
+CHAIN: Final = RemoteOptions(
+    start_to_close_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
+    ),
+)
+
+# A person has a week to finish the identity check; afterwards the application expires.
+KYC_DEADLINE: Final = timedelta(days=7)
+
+# A verification holds for a year (the platform's policy; FATF Recommendation 10 asks for
+# ongoing due diligence without naming a period).
+KYC_VALIDITY: Final = timedelta(days=365)
+
+# A named person has a week to decide; an undecided review expires, it never approves.
+REVIEW_DEADLINE: Final = timedelta(days=7)
+
+# The watcher signals finality. If its signal is lost, the workflow looks for itself this often.
+FINALITY_CHECK: Final = timedelta(minutes=2)
+
+# An acceptance must outlive its way to the chain: signing, broadcasting and a busy block or two.
+ACCEPTANCE_MARGIN: Final = timedelta(minutes=5)
+
+# Timers below a second cost as much as a second (measured), so none is shorter.
+SHORTEST_TIMER: Final = timedelta(seconds=1)

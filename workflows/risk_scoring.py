@@ -1,0 +1,40 @@
+"""Risk scoring: evidence with deadlines, then one scoring step; what cannot be scored is referred."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.risk import RiskActivities
+    from models.domain.application import ApplicationRef
+    from models.domain.risk import Assessment
+    from workflows.options import OWN_DATABASE, SCORING, SCORING_QUEUE
+
+
+@workflow.defn(name="RiskScoringWorkflow")
+class RiskScoringWorkflow:
+    """Scores one application; its result is on record before it returns."""
+
+    @workflow.run
+    async def run(self, application: ApplicationRef) -> Assessment:
+        workflow.set_current_details("Buying the bureau report and scoring.")
+        try:
+            # Evidence and score need no wait between them, so they are one activity.
+            assessment: Assessment = await workflow.execute_activity_method(
+                RiskActivities.assess,
+                application,
+                task_queue=SCORING_QUEUE,
+                summary="Gather evidence and score",
+                **SCORING,
+            )
+        except ActivityError:
+            assessment = await workflow.execute_local_activity_method(
+                RiskActivities.refer, application, **OWN_DATABASE
+            )
+        workflow.set_current_details(
+            f"Score {assessment.score}, PD {assessment.pd:.2%}"
+            if assessment.outcome == "scored"
+            else "Not scored: referred to a person."
+        )
+        return assessment
