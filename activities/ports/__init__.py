@@ -1,0 +1,1 @@
+"""The Protocols activities need, one file per outside system."""
