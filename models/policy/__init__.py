@@ -1,0 +1,1 @@
+"""Rules as data (YAML per jurisdiction) and the pure engine that evaluates them."""
