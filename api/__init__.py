@@ -1,0 +1,1 @@
+"""The HTTP interface: authenticate, validate, message the workflows, read what was decided."""
