@@ -1,0 +1,1 @@
+"""The shipped credit model: features, training, scoring and the reasons it gives."""
