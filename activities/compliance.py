@@ -49,18 +49,12 @@ class ComplianceActivities:
         if (earlier := await self._records.verdict(application, phase)) is not None:
             return earlier
         case = await self._records.case(application)
-        screening = self._screen(case)
+        # Always this application's own names against today's list: both may have changed.
+        screening = self._screener.screen([case.applicant.full_name])
         facts = _facts(case, screening, emt_authorised=self._emt_authorised)
         verdict = self._rules.evaluate(phase, facts)
         await self._records.record_verdict(application, verdict, facts, screening.list_version)
         return verdict
-
-    def _screen(self, case: CreditCase) -> ScreeningResult:
-        """The screening of the identity stage, unless the list has changed since."""
-        known = case.screening
-        if known is not None and known.list_version == self._screener.list_version:
-            return known
-        return self._screener.screen([case.applicant.full_name])
 
 
 def _facts(case: CreditCase, screening: ScreeningResult, *, emt_authorised: bool) -> Facts:

@@ -69,6 +69,11 @@ class KYCActivities:
             await self._records.told(conclusion.person, each.application_id)
         return conclusion.status
 
+    @activity.defn(name="someone_waits")
+    async def someone_waits(self, person: PersonRef) -> bool:
+        """Whether an application has joined and was not answered by any conclusion."""
+        return await self._records.someone_waits(person)
+
     @activity.defn(name="expire_verification")
     async def expire_verification(self, person: PersonRef) -> KYCStatus:
         """The verification is no longer valid: the next application verifies again."""

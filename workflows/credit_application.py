@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 
 from temporalio import workflow
@@ -14,7 +13,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.kyc import KYCActivities
     from activities.notices import NoticeActivities
     from activities.offers import OfferActivities
-    from activities.reviews import ReviewActivities
     from models.domain.application import (
         ApplicationEnding,
         ApplicationOutcome,
@@ -30,17 +28,17 @@ with workflow.unsafe.imports_passed_through():
     )
     from models.domain.kyc import KYCStanding, KYCStatus
     from models.domain.offer import AcceptOffer, OfferBook
-    from models.domain.review import ReviewClosure, ReviewDecision, ReviewKind, ReviewRequest
+    from models.domain.review import ReviewDecision, ReviewKind, ReviewRequest
     from models.domain.settlement import SettlementOrder, SettlementOutcome, SettlementState
     from workflows.acceptance import check_acceptance
     from workflows.options import (
         OFFERS,
         OWN_DATABASE,
-        REVIEW_DEADLINE,
         SHORTEST_TIMER,
         STAGE,
         STATE,
     )
+    from workflows.review import ReviewDesk
     from workflows.risk_scoring import RiskScoringWorkflow
     from workflows.settlement import SettlementWorkflow
 
@@ -55,8 +53,7 @@ class CreditApplicationWorkflow:
         self.standing: KYCStanding | None = None
         self.book: OfferBook | None = None
         self.accepted: AcceptOffer | None = None
-        self.review_id: str | None = None
-        self.decision: ReviewDecision | None = None
+        self.reviews = ReviewDesk()
         self.outcome: ApplicationOutcome | None = None
 
     @workflow.run
@@ -105,13 +102,11 @@ class CreditApplicationWorkflow:
     @workflow.update(name="decide_review")
     async def decide_review(self, decision: ReviewDecision) -> None:
         """A named operator approves or rejects; answered once the decision is on record."""
-        self.decision = decision
-        await workflow.wait_condition(lambda: self.review_id is None)
+        await self.reviews.decide(decision)
 
     @decide_review.validator
     def _validate_review(self, decision: ReviewDecision) -> None:
-        if self.review_id != decision.review_id or self.decision is not None:
-            raise ApplicationError("this review is not open", type="REVIEW_NOT_OPEN")
+        self.reviews.refuse_unless_open(decision)
 
     @workflow.query(name="outcome")
     def current_outcome(self) -> ApplicationOutcome | None:
@@ -186,7 +181,7 @@ class CreditApplicationWorkflow:
                 timeout=max(last - workflow.now(), SHORTEST_TIMER),
                 timeout_summary="Offers expire",
             )
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return ApplicationEnding(State.EXPIRED, ("OFFER_EXPIRED",))
         return None
 
@@ -250,9 +245,7 @@ class CreditApplicationWorkflow:
         why = ", ".join(verdict.reasons)
         self._stand(stage, State.IN_REVIEW, f"Waiting for an operator's review: {why}.")
         tenant_id, application_id = self.application.tenant_id, self.application.application_id
-        self.decision = None
-        self.review_id = await workflow.execute_local_activity_method(
-            ReviewActivities.open_review,
+        decision = await self.reviews.ask(
             ReviewRequest(
                 tenant_id=tenant_id,
                 kind=kind,
@@ -260,27 +253,11 @@ class CreditApplicationWorkflow:
                 applicant_id=self.application.user_id,
                 workflow_id=application_workflow_id(tenant_id, application_id),
                 reasons=verdict.reasons,
-            ),
-            **OWN_DATABASE,
-        )
-        try:
-            await workflow.wait_condition(
-                lambda: self.decision is not None,
-                timeout=REVIEW_DEADLINE,
-                timeout_summary="Review deadline",
             )
-        except asyncio.TimeoutError:
-            pass
-        closure = ReviewClosure(tenant_id, self.review_id, self.decision)
-        await workflow.execute_local_activity_method(
-            ReviewActivities.close_review, closure, **OWN_DATABASE
         )
-        self.review_id = None
-        if closure.decision is None:
+        if decision is None:
             return ApplicationEnding(State.EXPIRED, ("REVIEW_UNDECIDED",))
-        if closure.decision.approved:
-            return None
-        return ApplicationEnding(State.REJECTED, verdict.reasons)
+        return None if decision.approved else ApplicationEnding(State.REJECTED, verdict.reasons)
 
     def _stand(self, stage: Stage, state: State, words: str) -> None:
         """Tell support staff where the application stands: in plain words and searchable."""

@@ -6,15 +6,13 @@ marks the person as expired. Applications join by the signal `join` and are answ
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.kyc import KYCActivities
-    from activities.reviews import ReviewActivities
     from models.domain.ids import kyc_workflow_id
     from models.domain.kyc import (
         KYCConclusion,
@@ -24,14 +22,15 @@ with workflow.unsafe.imports_passed_through():
         VerificationCallback,
         VerificationRequest,
     )
-    from models.domain.review import ReviewClosure, ReviewDecision, ReviewKind, ReviewRequest
+    from models.domain.review import ReviewDecision, ReviewKind, ReviewRequest
     from workflows.options import (
         IDENTITY_VENDOR,
         KYC_DEADLINE,
         KYC_VALIDITY,
         OWN_DATABASE,
-        REVIEW_DEADLINE,
+        SHORTEST_TIMER,
     )
+    from workflows.review import ReviewDesk
 
 VENDOR_REFUSED = "VENDOR_REFUSED"
 VENDOR_SILENT = "VENDOR_SILENT"
@@ -48,8 +47,7 @@ class KYCWorkflow:
         self.person = person
         self.verification: VerificationRequest | None = None
         self.callback: VerificationCallback | None = None
-        self.review_id: str | None = None
-        self.decision: ReviewDecision | None = None
+        self.reviews = ReviewDesk()
         self.joined_late = False
         self.concluding = False
         self.expires_at: str | None = None
@@ -60,7 +58,7 @@ class KYCWorkflow:
             status = await self._verify()
             if status is KYCStatus.VERIFIED:
                 status = await self._wait_out_validity()
-            if not self.joined_late:
+            if not await self._someone_waits():
                 return status
 
     @workflow.signal(name="join")
@@ -81,13 +79,11 @@ class KYCWorkflow:
     @workflow.update(name="decide_review")
     async def decide_review(self, decision: ReviewDecision) -> None:
         """A named person decides about unclear evidence."""
-        self.decision = decision
-        await workflow.wait_condition(lambda: self.review_id is None)
+        await self.reviews.decide(decision)
 
     @decide_review.validator
     def _validate_review(self, decision: ReviewDecision) -> None:
-        if self.review_id != decision.review_id or self.decision is not None:
-            raise ApplicationError("this review is not open", type="REVIEW_NOT_OPEN")
+        self.reviews.refuse_unless_open(decision)
 
     async def _verify(self) -> KYCStatus:
         """One attempt: submit, wait for the vendor or the deadline, conclude."""
@@ -119,7 +115,7 @@ class KYCWorkflow:
                 timeout=KYC_DEADLINE,
                 timeout_summary="KYC deadline",
             )
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return self._concluded(request, KYCStatus.EXPIRED, "deadline", VENDOR_SILENT)
         assert self.callback is not None
         match self.callback.verdict:
@@ -133,9 +129,7 @@ class KYCWorkflow:
     async def _ask_a_person(self, request: VerificationRequest, reason: str) -> KYCConclusion:
         """Manual review where the evidence is unclear; undecided means expired, never verified."""
         workflow.set_current_details(f"Waiting for a compliance officer: {reason}.")
-        self.decision = None
-        self.review_id = await workflow.execute_local_activity_method(
-            ReviewActivities.open_review,
+        decision = await self.reviews.ask(
             ReviewRequest(
                 tenant_id=self.person.tenant_id,
                 kind=ReviewKind.IDENTITY,
@@ -143,29 +137,13 @@ class KYCWorkflow:
                 applicant_id=self.person.user_id,
                 workflow_id=kyc_workflow_id(self.person.tenant_id, self.person.user_id),
                 reasons=(reason,),
-            ),
-            **OWN_DATABASE,
-        )
-        try:
-            await workflow.wait_condition(
-                lambda: self.decision is not None,
-                timeout=REVIEW_DEADLINE,
-                timeout_summary="Review deadline",
             )
-        except asyncio.TimeoutError:
-            pass
-        closure = ReviewClosure(self.person.tenant_id, self.review_id, self.decision)
-        await workflow.execute_local_activity_method(
-            ReviewActivities.close_review, closure, **OWN_DATABASE
         )
-        self.review_id = None
-        if closure.decision is None:
+        if decision is None:
             return self._concluded(request, KYCStatus.EXPIRED, "deadline", REVIEW_UNDECIDED)
-        if closure.decision.approved:
-            return self._concluded(request, KYCStatus.VERIFIED, closure.decision.decided_by, None)
-        return self._concluded(
-            request, KYCStatus.FAILED, closure.decision.decided_by, REVIEW_REJECTED
-        )
+        if decision.approved:
+            return self._concluded(request, KYCStatus.VERIFIED, decision.decided_by, None)
+        return self._concluded(request, KYCStatus.FAILED, decision.decided_by, REVIEW_REJECTED)
 
     def _concluded(
         self, request: VerificationRequest, status: KYCStatus, by: str, reason: str | None
@@ -173,20 +151,38 @@ class KYCWorkflow:
         expires_at = None
         if status is KYCStatus.VERIFIED:
             expires_at = (workflow.now() + KYC_VALIDITY).isoformat()
-        return KYCConclusion(
-            self.person, request.verification_id, status, by, reason, expires_at
-        )
+        return KYCConclusion(self.person, request.verification_id, status, by, reason, expires_at)
 
     async def _wait_out_validity(self) -> KYCStatus:
+        """Wait until the verification expires, or somebody states another identity."""
         assert self.expires_at is not None
-        remaining = datetime.fromisoformat(self.expires_at) - workflow.now()
-        await workflow.sleep(remaining, summary="Verification validity")
-        self.joined_late = False  # until now everybody who asked was told "verified"
+        expires_at = datetime.fromisoformat(self.expires_at)
+        while (remaining := expires_at - workflow.now()) > timedelta(0):
+            try:
+                await workflow.wait_condition(
+                    lambda: self.joined_late,
+                    timeout=max(remaining, SHORTEST_TIMER),
+                    timeout_summary="Verification validity",
+                )
+            except TimeoutError:
+                break
+            if await self._someone_waits(keep=True):
+                return KYCStatus.PENDING
         workflow.set_current_details("The verification has expired.")
         status: KYCStatus = await workflow.execute_local_activity_method(
             KYCActivities.expire_verification, self.person, **OWN_DATABASE
         )
         return status
+
+    async def _someone_waits(self, *, keep: bool = False) -> bool:
+        """Whether an application that joined after the conclusion has no answer yet."""
+        if not self.joined_late:
+            return False
+        waits: bool = await workflow.execute_local_activity_method(
+            KYCActivities.someone_waits, self.person, **OWN_DATABASE
+        )
+        self.joined_late = waits and keep
+        return waits
 
     def _say_where_we_stand(self, status: KYCStatus) -> None:
         words = {

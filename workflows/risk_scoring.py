@@ -1,4 +1,4 @@
-"""Risk scoring: evidence with deadlines, then one scoring step; what cannot be scored is referred."""
+"""Risk scoring: evidence with deadlines, then one step that scores or refers to a person."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -74,7 +72,7 @@ class SettlementWorkflow:
                     timeout=FINALITY_CHECK,
                     timeout_summary="Look for finality ourselves",
                 )
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 self.observed = await workflow.execute_activity_method(
                     ChainActivities.observe_settlement,
                     self.order.application,

@@ -9,7 +9,6 @@ from models.domain.application import Applicant, ApplicationRef, CreditRequest
 from models.domain.decision import BureauEvidence, Facts, Phase, Verdict
 from models.domain.kyc import KYCStatus
 from models.domain.risk import Assessment
-from models.domain.screening import ScreeningResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +18,6 @@ class CreditCase:
     request: CreditRequest
     applicant: Applicant
     kyc_status: KYCStatus | None
-    screening: ScreeningResult | None
     assessment: Assessment | None
     bureau: BureauEvidence | None
 

@@ -47,6 +47,10 @@ class KYCRecords(Protocol):
         """The application knows; it is not told again."""
         ...
 
+    async def someone_waits(self, person: PersonRef) -> bool:
+        """Whether an application waits that no conclusion has answered."""
+        ...
+
     async def expire(self, person: PersonRef) -> None:
         """The verification's validity has ended."""
         ...

@@ -3,8 +3,8 @@
 from models.tables import (
     applications,
     identity,
-    lending,
     ledger,
+    lending,
     records,
     settlement,
 )

@@ -25,7 +25,11 @@ class SubjectKeyRow(SQLModel, table=True):
 
 
 class KYCProfileRow(SQLModel, table=True):
-    """What is known of a person's identity, and until when."""
+    """What is known of a person's identity, and until when.
+
+    `identity` is a keyed fingerprint of what was examined: an application that states another
+    identity is verified anew.
+    """
 
     __tablename__ = "kyc_profiles"
 
@@ -34,6 +38,7 @@ class KYCProfileRow(SQLModel, table=True):
     status: str = text()
     reason: str | None = text(nullable=True)
     verification_id: str | None = text(nullable=True)
+    identity: str | None = text(nullable=True)
     screening: dict[str, Any] | None = document(nullable=True)
     concluded_by: str | None = text(nullable=True)
     verified_at: datetime | None = moment(nullable=True)
@@ -63,6 +68,7 @@ class VerificationRow(SQLModel, table=True):
     verification_id: str = text_key()
     user_id: str = text()
     vendor: str = text()
+    identity: str = text()
     check_id: str | None = text(nullable=True)
     created_at: datetime = moment(default_now=True)
 

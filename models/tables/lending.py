@@ -44,6 +44,17 @@ class AssessmentRow(SQLModel, table=True):
     assessed_at: datetime = moment(default_now=True)
 
 
+class OfferSearchRow(SQLModel, table=True):
+    """A search over all lenders: once per application; `missing` says why others did not offer."""
+
+    __tablename__ = "offer_searches"
+
+    tenant_id: str = text_key()
+    application_id: str = text_key()
+    missing: list[dict[str, Any]] = document()
+    searched_at: datetime = moment(default_now=True)
+
+
 class OfferRow(SQLModel, table=True):
     """A lender's offer; `terms` is what the contract will see, `terms_hash` binds all parties."""
 
@@ -74,6 +85,8 @@ class OfferRow(SQLModel, table=True):
     monthly_payment_minor: int = whole()
     total_repayable_minor: int = whole()
     apr_bps: int = whole()
+    chain_id: int = whole()
+    aggregator: str = text()
     terms: dict[str, Any] = document()
     terms_hash: str = text()
     lender_signature: str | None = text(nullable=True)

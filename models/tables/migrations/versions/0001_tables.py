@@ -215,6 +215,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("verification_id", sa.Text(), nullable=True),
+        sa.Column("identity", sa.Text(), nullable=True),
         sa.Column("screening", JSONB(), nullable=True),
         sa.Column("concluded_by", sa.Text(), nullable=True),
         sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
@@ -233,6 +234,7 @@ def upgrade() -> None:
         sa.Column("verification_id", sa.Text(), nullable=False),
         sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("vendor", sa.Text(), nullable=False),
+        sa.Column("identity", sa.Text(), nullable=False),
         sa.Column("check_id", sa.Text(), nullable=True),
         sa.Column(
             "created_at",
@@ -298,6 +300,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "application_id", name="loans_once"),
     )
     op.create_table(
+        "offer_searches",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("application_id", sa.Text(), nullable=False),
+        sa.Column("missing", JSONB(), nullable=False),
+        sa.Column(
+            "searched_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "application_id"),
+    )
+    op.create_table(
         "offers",
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("offer_id", sa.Text(), nullable=False),
@@ -313,6 +328,8 @@ def upgrade() -> None:
         sa.Column("monthly_payment_minor", sa.BigInteger(), nullable=False),
         sa.Column("total_repayable_minor", sa.BigInteger(), nullable=False),
         sa.Column("apr_bps", sa.BigInteger(), nullable=False),
+        sa.Column("chain_id", sa.BigInteger(), nullable=False),
+        sa.Column("aggregator", sa.Text(), nullable=False),
         sa.Column("terms", JSONB(), nullable=False),
         sa.Column("terms_hash", sa.Text(), nullable=False),
         sa.Column("lender_signature", sa.Text(), nullable=True),

@@ -19,7 +19,7 @@ ROLES = ("caas_app", "caas_chain", "caas_relay")
 TABLES = (
     "applications", "start_intents", "idempotency_keys", "decisions", "reviews",
     "subject_keys", "kyc_profiles", "kyc_waiters", "kyc_verifications", "callback_events",
-    "evidence", "assessments", "offers", "loans",
+    "evidence", "assessments", "offer_searches", "offers", "loans",
     "settlements", "chain_attempts", "chain_accounts",
     "ledger_entries", "ledger_postings", "audit_log", "outbox",
 )  # fmt: skip
@@ -38,6 +38,7 @@ GRANTS: dict[str, tuple[str, str, str]] = {
     "callback_events": ("SELECT, INSERT, UPDATE", "", "SELECT, UPDATE"),
     "evidence": ("SELECT, INSERT", "", ""),
     "assessments": ("SELECT, INSERT", "", ""),
+    "offer_searches": ("SELECT, INSERT", "", ""),
     "offers": ("SELECT, INSERT, UPDATE", "SELECT, UPDATE", ""),
     "loans": ("SELECT, INSERT", "", ""),
     "settlements": ("SELECT, UPDATE", "SELECT, INSERT, UPDATE", ""),
@@ -56,6 +57,7 @@ CROSS_TENANT = (
     ("outbox", "caas_relay", ("SELECT", "UPDATE")),
     ("settlements", "caas_chain", ("SELECT", "UPDATE")),
     ("chain_attempts", "caas_chain", ("SELECT", "UPDATE")),
+    ("chain_accounts", "caas_chain", ("SELECT", "UPDATE")),
 )
 
 

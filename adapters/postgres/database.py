@@ -1,0 +1,155 @@
+"""Tenant-scoped transactions: state, audit row and outbox row commit together or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self
+
+import asyncpg
+
+from adapters.vault import Keyring
+from models.domain.errors import Permanent, Unavailable
+from models.domain.ids import new_id
+
+PLATFORM: Final = "platform"
+
+# What a database says when it is away, restarting, full, or asks to try again.
+_TRY_AGAIN: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+)
+
+
+class Transaction:
+    """One transaction of one tenant."""
+
+    def __init__(self, connection: Any, tenant_id: str, keyring: Keyring) -> None:
+        self._connection = connection
+        self.tenant_id = tenant_id
+        self.keyring = keyring
+
+    async def execute(self, sql: str, *args: object) -> int:
+        """Run a statement; returns how many rows it touched."""
+        status: str = await self._connection.execute(sql, *args)
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+    async def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Run a statement for each row."""
+        await self._connection.executemany(sql, rows)
+
+    async def row(self, sql: str, *args: object) -> Any:
+        """The first row, or None."""
+        return await self._connection.fetchrow(sql, *args)
+
+    async def rows(self, sql: str, *args: object) -> list[Any]:
+        """All rows."""
+        return list(await self._connection.fetch(sql, *args))
+
+    async def value(self, sql: str, *args: object) -> Any:
+        """The first column of the first row, or None."""
+        return await self._connection.fetchval(sql, *args)
+
+    async def record(
+        self, actor: str, action: str, subject_id: str, detail: dict[str, Any], *, key: str
+    ) -> None:
+        """Write the audit row and its event; `key` orders the events of one application.
+
+        `detail` holds ids and derived facts only: both tables may be read by people.
+        """
+        await self._connection.execute(
+            "WITH audit AS (INSERT INTO audit_log (tenant_id, actor, action, subject_id, detail)"
+            " VALUES ($1, $2, $3, $4, $5)) "
+            "INSERT INTO outbox (event_id, tenant_id, key, type, data) VALUES ($6, $1, $7, $3, $8)",
+            self.tenant_id, actor, action, subject_id, detail,
+            new_id("evt"), key, {"subject_id": subject_id, **detail},
+        )  # fmt: skip
+
+
+class Database:
+    """A pool of connections under one of our roles."""
+
+    def __init__(self, pool: Any, keyring: Keyring) -> None:
+        self._pool = pool
+        self.keyring = keyring
+
+    @classmethod
+    async def connect(
+        cls, dsn: str, keyring: Keyring, *, max_size: int = 10, timeout_s: float = 10.0
+    ) -> Self:
+        """Connect and refuse a role that row-level security would not bind.
+
+        Raises Unavailable when the database is away, Permanent ROLE_TOO_STRONG.
+        """
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=max_size,
+                timeout=timeout_s,
+                command_timeout=timeout_s,
+                init=_speak_json,
+            )
+        except _TRY_AGAIN as error:
+            raise Unavailable("DATABASE_UNAVAILABLE", type(error).__name__) from error
+        database = cls(pool, keyring)
+        await database._refuse_strong_role()
+        return database
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def transaction(self, tenant_id: str) -> AsyncIterator[Transaction]:
+        """A transaction that sees and writes this tenant's rows only.
+
+        Raises Unavailable when the database is away or asks to try again.
+        """
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute("SELECT set_config('app.tenant_id', $1, true)", tenant_id)
+                yield Transaction(connection, tenant_id, self.keyring)
+        except _TRY_AGAIN as error:
+            raise Unavailable("DATABASE_UNAVAILABLE", type(error).__name__) from error
+
+    async def ready(self) -> bool:
+        """Whether the database answers."""
+        try:
+            async with self.transaction(PLATFORM) as tx:
+                return bool(await tx.value("SELECT true"))
+        except Unavailable:
+            return False
+
+    async def _refuse_strong_role(self) -> None:
+        async with self.transaction(PLATFORM) as tx:
+            strong = await tx.value(
+                "SELECT rolsuper OR rolbypassrls OR EXISTS (SELECT FROM pg_tables"
+                " WHERE schemaname = 'public' AND tableowner = rolname)"
+                " FROM pg_roles WHERE rolname = current_user"
+            )
+        if strong:
+            raise Permanent(
+                "ROLE_TOO_STRONG", "the application's role owns tables or bypasses row security"
+            )
+
+
+async def _speak_json(connection: Any) -> None:
+    # The standard library's codec keeps integers of any size exact; NaN is refused.
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: json.dumps(value, allow_nan=False),
+        decoder=json.loads,
+    )

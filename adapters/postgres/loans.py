@@ -1,0 +1,167 @@
+"""Statements for what follows finality or failure; satisfies `LoanBook`, `ApplicationClosing`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapters.postgres import ledger
+from adapters.postgres.database import Database, Transaction
+from adapters.postgres.movement import move, state_of
+from models.domain.application import (
+    TERMINAL_STATES,
+    ApplicationEnding,
+    ApplicationRef,
+    Stage,
+    State,
+)
+from models.domain.errors import InvariantViolated
+from models.domain.ids import new_id
+from models.domain.ledger import EntryKind, EntryState, release
+from models.domain.settlement import FinalitySignal, SettlementOutcome, SettlementState
+
+
+class PostgresLoanBook:
+    """Books a loan once its block is final, or records that nobody will be paid."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def book_loan(
+        self, application: ApplicationRef, observed: FinalitySignal
+    ) -> SettlementOutcome:
+        application_id = application.application_id
+        async with self._database.transaction(application.tenant_id) as tx:
+            settlement = await _settlement(tx, application_id)
+            if settlement is None or settlement["tx_hash"] != observed.tx_hash:
+                raise InvariantViolated("FOREIGN_TRANSACTION", observed.tx_hash)
+            known = await tx.value(
+                "SELECT loan_id FROM loans WHERE tenant_id = $1 AND application_id = $2",
+                tx.tenant_id, application_id,
+            )  # fmt: skip
+            if known is not None:
+                return SettlementOutcome(SettlementState.FINAL, observed.tx_hash, known)
+            await tx.execute(
+                "UPDATE settlements SET state = 'final', block_number = $3, block_hash = $4,"
+                " confirmations = $5, updated_at = clock_timestamp()"
+                " WHERE tenant_id = $1 AND application_id = $2",
+                tx.tenant_id, application_id, observed.block_number, observed.block_hash,
+                observed.confirmations,
+            )  # fmt: skip
+            loan_id, offer = await _insert_loan(tx, application_id, settlement["offer_id"])
+            await ledger.clear(tx, application_id, EntryKind.DISBURSEMENT, EntryState.FINAL)
+            await ledger.book(
+                tx,
+                application_id,
+                release(offer["provider_id"], offer["amount_minor"], offer["currency"]),
+            )
+            await _withdraw_open_offers(tx, application_id)
+            await move(
+                tx,
+                application_id,
+                Stage.CLOSED,
+                State.FUNDED,
+                "application.funded",
+                reasons=(),
+                detail={
+                    "loan_id": loan_id,
+                    "tx_hash": observed.tx_hash,
+                    "block_number": observed.block_number,
+                    "confirmations": observed.confirmations,
+                },
+            )
+        return SettlementOutcome(SettlementState.FINAL, observed.tx_hash, loan_id)
+
+    async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
+        application_id = application.application_id
+        async with self._database.transaction(application.tenant_id) as tx:
+            settlement = await _settlement(tx, application_id)
+            if settlement is not None and settlement["state"] != SettlementState.FAILED:
+                if settlement["tx_hash"] is not None and reason != "TRANSACTION_REVERTED":
+                    # Signed bytes may mine at any time: only the chain can end this settlement.
+                    raise InvariantViolated("SIGNED_BYTES_MAY_MINE", settlement["tx_hash"])
+                await tx.execute(
+                    "UPDATE settlements SET state = 'failed', failure = $3,"
+                    " updated_at = clock_timestamp()"
+                    " WHERE tenant_id = $1 AND application_id = $2",
+                    tx.tenant_id, application_id, reason,
+                )  # fmt: skip
+                await ledger.clear(tx, application_id, EntryKind.DISBURSEMENT, EntryState.VOID)
+            await _release_commitment(tx, application_id)
+            await tx.record(
+                "system", "settlement.failed", application_id, {"reason": reason},
+                key=application_id,
+            )  # fmt: skip
+        tx_hash = settlement["tx_hash"] if settlement else None
+        return SettlementOutcome(SettlementState.FAILED, tx_hash, reason=reason)
+
+
+class PostgresApplicationClosing:
+    """How an application ends other than funded."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def close(self, application: ApplicationRef, ending: ApplicationEnding) -> None:
+        application_id = application.application_id
+        async with self._database.transaction(application.tenant_id) as tx:
+            state = await state_of(tx, application_id)
+            if state == ending.state:
+                return
+            if state in TERMINAL_STATES:
+                raise InvariantViolated("APPLICATION_ENDED_TWICE", f"{state} and {ending.state}")
+            await _withdraw_open_offers(tx, application_id, expired=ending.state is State.EXPIRED)
+            await move(
+                tx,
+                application_id,
+                Stage.CLOSED,
+                ending.state,
+                f"application.{ending.state}",
+                reasons=ending.reasons,
+            )
+
+
+async def _settlement(tx: Transaction, application_id: str) -> Any:
+    return await tx.row(
+        "SELECT offer_id, tx_hash, state FROM settlements"
+        " WHERE tenant_id = $1 AND application_id = $2 FOR UPDATE",
+        tx.tenant_id, application_id,
+    )  # fmt: skip
+
+
+async def _insert_loan(tx: Transaction, application_id: str, offer_id: str) -> tuple[str, Any]:
+    offer = await tx.row(
+        "SELECT * FROM offers WHERE tenant_id = $1 AND offer_id = $2", tx.tenant_id, offer_id
+    )
+    loan_id = new_id("loan")
+    await tx.execute(
+        "INSERT INTO loans (tenant_id, loan_id, application_id, offer_id, provider_id,"
+        " amount_minor, currency, apr_bps, term_months, monthly_payment_minor,"
+        " total_repayable_minor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        tx.tenant_id, loan_id, application_id, offer_id, offer["provider_id"],
+        offer["amount_minor"], offer["currency"], offer["apr_bps"], offer["term_months"],
+        offer["monthly_payment_minor"], offer["total_repayable_minor"],
+    )  # fmt: skip
+    return loan_id, offer
+
+
+async def _release_commitment(tx: Transaction, application_id: str) -> None:
+    committed = await tx.row(
+        "SELECT o.provider_id, o.amount_minor, o.currency FROM offers o JOIN ledger_entries e"
+        " ON e.tenant_id = o.tenant_id AND e.application_id = o.application_id"
+        " WHERE o.tenant_id = $1 AND o.application_id = $2 AND o.status = 'accepted'"
+        " AND e.kind = 'commitment'",
+        tx.tenant_id, application_id,
+    )  # fmt: skip
+    if committed is not None:
+        entry = release(committed["provider_id"], committed["amount_minor"], committed["currency"])
+        await ledger.book(tx, application_id, entry)
+
+
+async def _withdraw_open_offers(
+    tx: Transaction, application_id: str, *, expired: bool = False
+) -> None:
+    await tx.execute(
+        "UPDATE offers SET status = $3 WHERE tenant_id = $1 AND application_id = $2"
+        " AND status = 'open'",
+        tx.tenant_id, application_id, "expired" if expired else "withdrawn",
+    )  # fmt: skip
