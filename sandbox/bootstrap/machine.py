@@ -74,7 +74,13 @@ def run(
     """Run one tool: its complaints go to the terminal, a failure becomes one line after them."""
     try:
         done = subprocess.run(
-            command, env=env or environment(), cwd=cwd, input=text, text=True, check=False
+            command,
+            env=env or environment(),
+            cwd=cwd,
+            input=text,
+            text=True,
+            stdout=sys.stderr,  # what a make target prints is the target's alone
+            check=False,
         )
     except FileNotFoundError as missing:
         raise NotReadyError(f"could not {what}: {missing.filename} is not there") from missing
