@@ -115,7 +115,7 @@ class JSONRPCProvider(AsyncJSONBaseProvider):
             return cast(RPCResponse, answer)
         if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
             raise _malformed("no list for a batch")
-        by_id = {entry.get("id"): entry for entry in answer}
+        by_id = {entry["id"]: entry for entry in answer if type(entry.get("id")) is int}
         ordered = [by_id.get(request["id"]) for request in formed]
         if None in ordered or len(answer) != len(formed):
             raise _malformed("answers missing from a batch")

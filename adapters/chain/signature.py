@@ -8,6 +8,7 @@ EIP-55 (checksummed addresses), RFC 6979 (deterministic signatures).
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Final
 
 from coincurve import PrivateKey, PublicKey
@@ -18,6 +19,7 @@ from models.domain.errors import Invalid
 _SECP256K1_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _ZERO_ADDRESS: Final = "0x" + "0" * 40
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
+_PRIVATE_KEY: Final = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _SIGNATURE: Final = re.compile(r"0x[0-9a-fA-F]{130}")
 
 
@@ -76,11 +78,11 @@ def checksum(text: str) -> str:
 
 
 def _key(private_key: str) -> PrivateKey:
-    try:
-        return PrivateKey(bytes.fromhex(private_key.removeprefix("0x")))
-    except ValueError:
-        # Without the cause: its text, or its traceback, could quote the key.
-        raise Invalid("PRIVATE_KEY_UNUSABLE") from None
+    # Whole keys only: the library would pad a truncated one, and sign for an account of nobody.
+    if isinstance(private_key, str) and _PRIVATE_KEY.fullmatch(private_key) is not None:
+        with suppress(ValueError):  # zero, or beyond the order; the library's text may quote it
+            return PrivateKey(bytes.fromhex(private_key[-64:]))
+    raise Invalid("PRIVATE_KEY_UNUSABLE")
 
 
 def _address_of_public(public: PublicKey) -> str:
