@@ -19,6 +19,9 @@ STAMP = ".caas-ready"
 NEEDED_GLIBC = (2, 34)  # what the PostgreSQL wheel is built against
 
 
+_held: list[int] = []
+
+
 class NotReadyError(Exception):
     """Something the installation needs is missing; the message is one line for the reader."""
 
@@ -49,7 +52,12 @@ def exclusively() -> Iterator[None]:
         except BlockingIOError:
             say("another make is installing in this checkout; waiting for it ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        # The tools we run inherit the lock: one that outlives a killed make still holds it.
+        _held.append(lock.fileno())
+        try:
+            yield
+        finally:
+            _held.clear()
 
 
 def environment() -> dict[str, str]:
@@ -79,6 +87,7 @@ def run(
             cwd=cwd,
             input=text,
             text=True,
+            pass_fds=_held,
             stdout=sys.stderr,  # what a make target prints is the target's alone
             check=False,
         )

@@ -153,3 +153,14 @@ def test_a_second_make_waits_for_the_first_and_finds_its_work_done(
         assert second.stderr.read() == ""
     assert second.returncode == 0
     assert (bare_clone / ".cache/node-path").read_text() == f"{node}\n"
+
+
+def test_a_tool_that_outlives_a_killed_make_still_holds_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    monkeypatch.setattr(machine, "CACHE", tmp_path / ".cache")
+    tool = program(tmp_path / "tool", f"ls -l /proc/$$/fd > {tmp_path}/open-files")
+    with machine.exclusively():
+        machine.run([str(tool)], "look", env=dict(os.environ))
+    assert str(tmp_path / ".cache/bootstrap.lock") in (tmp_path / "open-files").read_text()
