@@ -68,7 +68,7 @@ weakly: use it with rules and people.
 
 ## How it was trained
 
-{algorithm}, scikit-learn {sklearn_version}, numpy {numpy_version}, seed {seed}:
+{algorithm}, scikit-learn {sklearn_version}, seed {seed}:
 {max_iter} trees of at most {max_leaf_nodes} leaves with at least {min_samples_leaf} loans each,
 learning rate {learning_rate}, L2 {l2}; chosen among a dozen settings by cross-validated log-loss
 on the training part. No class weights, so PDs keep the level of the data. At run time the trees are
@@ -167,7 +167,6 @@ def render_card(manifest: dict[str, Any]) -> str:
         lr_loss=linear_cv["log_loss"],
         algorithm=manifest["algorithm"],
         sklearn_version=manifest["libraries"]["scikit-learn"],
-        numpy_version=manifest["libraries"]["numpy"],
         seed=manifest["seed"],
         max_iter=parameters["max_iter"],
         max_leaf_nodes=parameters["max_leaf_nodes"],
@@ -196,7 +195,7 @@ def _unused_sentence(splits: dict[str, int]) -> str:
     if not unused:
         return "Every feature is used."
     return (
-        f"Offered to training but used by no tree: {', '.join(unused)}. Among these funded loans it\n"
-        "told nothing more. It moves no score and is never a reason; a policy that cares must ask for\n"
-        "it in a rule."
+        f"Offered to training but used by no tree: {', '.join(unused)}. Among these funded loans\n"
+        "it told nothing more. It moves no score and is never a reason; a policy that cares must\n"
+        "ask for it in a rule."
     )

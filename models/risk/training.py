@@ -125,7 +125,7 @@ def train() -> tuple[Artefact, dict[str, Any]]:
         "algorithm": "sklearn HistGradientBoostingClassifier, monotone, flattened",
         "parameters": asdict(parameters),
         "seed": SEED,
-        "libraries": {"numpy": np.__version__, "scikit-learn": sklearn.__version__},
+        "libraries": {"scikit-learn": sklearn.__version__},
         "training_data": _data_description(features, labels, train_x, train_y),
         "metrics": {
             "test": evaluation.published(),

@@ -117,6 +117,12 @@ def change_a_stored_pd(directory: Path) -> None:
     set_arrays(directory, replace(artefact, check_pds=artefact.check_pds * 0.99).to_bytes())
 
 
+def change_the_last_bit_of_a_stored_margin(directory: Path) -> None:
+    artefact, _ = read_verified(directory)
+    margins = np.nextafter(artefact.check_margins, np.inf)
+    set_arrays(directory, replace(artefact, check_margins=margins).to_bytes())
+
+
 def drop_an_array(directory: Path) -> None:
     with np.load(directory / ARRAYS_FILE, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files if name != "threshold"}
@@ -148,6 +154,7 @@ def drop_an_array(directory: Path) -> None:
         store_a_pickle,
         change_one_leaf,
         change_a_stored_pd,
+        change_the_last_bit_of_a_stored_margin,
         drop_an_array,
     ],
 )
