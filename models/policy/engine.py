@@ -70,23 +70,24 @@ class RuleBook:
         """The verdict of a phase over facts; deterministic, without effects, never raising.
 
         A rule whose facts are not all known, or that fails, counts as REVIEW with the reason
-        (EVIDENCE_MISSING unless something more exact is known). A rule that attaches a pack is
-        asked in both phases, and the pack's rules of the phase are asked after all others. If not
-        a single rule was there to ask, the outcome is REVIEW: no rules are no permission.
+        (EVIDENCE_MISSING unless something more exact is known). Rules that block or attach a pack
+        are asked in both phases: what is forbidden stays forbidden, and lists change in between.
+        A pack's rules of the phase are asked after all others. If the phase itself had not a
+        single rule to ask, the outcome is REVIEW: no rules are no permission.
         """
         evaluation = _Evaluation(facts, self._rates)
         jurisdictions = jurisdictions_of(facts.country) if is_country(facts.country) else None
         if jurisdictions is None:
             evaluation.fail_closed("JURISDICTION", 1, ReasonCode.EVIDENCE_MISSING)
             jurisdictions = frozenset(JURISDICTION_CURRENCY)
-        for rule in self._rules:
-            belongs = rule.pack is None and rule.jurisdiction in jurisdictions
-            if belongs and (rule.phase is phase or rule.action.pack is not None):
+        due = [rule for rule in self._rules if rule.phase is phase or _in_both_phases(rule)]
+        for rule in due:
+            if rule.pack is None and rule.jurisdiction in jurisdictions:
                 evaluation.ask(rule)
-        for rule in self._rules:
-            if rule.pack in evaluation.packs and rule.phase is phase:
+        for rule in due:
+            if rule.pack in evaluation.packs:
                 evaluation.ask(rule)
-        if not evaluation.decided_count:
+        if not evaluation.decides(phase):
             evaluation.fail_closed("RULE_BOOK", 1, ReasonCode.RULE_BOOK_UNAVAILABLE)
         return Verdict.of(phase, tuple(evaluation.fired), evaluation.packs, self._version)
 
@@ -97,7 +98,7 @@ class _Evaluation:
     def __init__(self, facts: Facts, rates: RateTable) -> None:
         self.fired: list[RuleFired] = []
         self.packs: set[str] = set()
-        self.decided_count = 0  # rules asked that can do more than attach a pack
+        self._asked: set[Phase] = set()  # phases of the rules that can do more than attach a pack
         self._facts = facts
         self._rates = rates
         self._views: dict[str, tuple[dict[str, Missing], cel.Context]] = {}
@@ -105,7 +106,7 @@ class _Evaluation:
     def ask(self, rule: Rule) -> None:
         """Evaluate one rule and keep what follows."""
         if rule.action.pack is None:
-            self.decided_count += 1
+            self._asked.add(rule.phase)
         missing, context = self._view(JURISDICTION_CURRENCY[rule.jurisdiction])
         unknown = [missing[fact].reason for fact in rule.condition.facts if fact in missing]
         if unknown:
@@ -129,6 +130,10 @@ class _Evaluation:
         elif holds is not False:
             self.fail_closed(rule.rule_id, rule.version, ReasonCode.EVIDENCE_MISSING)
 
+    def decides(self, phase: Phase) -> bool:
+        """Whether a rule of the phase was asked that can do more than attach a pack."""
+        return phase in self._asked
+
     def fail_closed(self, rule_id: str, version: int, reason: ReasonCode) -> None:
         """A rule could not be decided: a person does."""
         self.fired.append(RuleFired(rule_id, version, FAIL_CLOSED, Outcome.REVIEW, reason.value))
@@ -137,6 +142,10 @@ class _Evaluation:
         if currency not in self._views:
             self._views[currency] = _view(self._facts, currency, self._rates)
         return self._views[currency]
+
+
+def _in_both_phases(rule: Rule) -> bool:
+    return rule.action.pack is not None or rule.action.outcome is Outcome.BLOCK
 
 
 def _view(facts: Facts, currency: str, rates: RateTable) -> tuple[dict[str, Missing], cel.Context]:

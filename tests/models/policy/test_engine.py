@@ -153,6 +153,9 @@ def test_the_union_has_twenty_seven_members() -> None:
 @pytest.mark.parametrize(
     ("changes", "outcome", "reasons"),
     [
+        # What is forbidden is asked again: the list may be newer than the first answer.
+        ({"sanction_status": ScreeningStatus.HIT}, BLOCK, ("SANCTIONS_NOT_CLEAR",)),
+        ({"sanction_status": ScreeningStatus.UNAVAILABLE}, REVIEW, ("SCREENING_UNAVAILABLE",)),
         ({"score": 599, "pd": 0.063}, DECLINE, ("SCORE_TOO_LOW",)),
         ({"score": 600, "pd": 0.062}, REVIEW, ("SCORE_BORDERLINE",)),
         ({"score": 659}, REVIEW, ("SCORE_BORDERLINE",)),
@@ -247,11 +250,11 @@ def test_a_missing_rate_refers_only_where_it_is_needed(tmp_path: Path) -> None:
     assert answer(verdict) == (REVIEW, ("RATE_UNAVAILABLE",))
 
 
-def small_book(directory: Path, *conditions: str, phase: str = "eligibility") -> RuleBook:
+def small_book(directory: Path, *conditions: str, action: str = "REVIEW") -> RuleBook:
     lines = ["rules:"]
     for number, condition in enumerate(conditions):
-        lines += [f"  - id: R{number}", "    jurisdiction: GLOBAL", f"    phase: {phase}"]
-        lines += [f'    condition: "{condition}"', "    action: REVIEW"]
+        lines += [f"  - id: R{number}", "    jurisdiction: GLOBAL"]
+        lines += [f'    condition: "{condition}"', f"    action: {action}"]
     (directory / "rules.yaml").write_text("\n".join(lines))
     return RuleBook.load(directory)
 
@@ -260,6 +263,14 @@ def test_without_a_rule_for_the_phase_a_person_decides(tmp_path: Path) -> None:
     rules = small_book(tmp_path, "user.age < 18")
     assert answer(rules.evaluate(Phase.ELIGIBILITY, US)) == (ALLOW, ())
     assert answer(rules.evaluate(Phase.CREDIT, US)) == (REVIEW, ("RULE_BOOK_UNAVAILABLE",))
+
+
+def test_rules_of_the_other_phase_are_no_rules_of_this_one(tmp_path: Path) -> None:
+    """A blocking rule is asked in the credit phase, and is no credit policy."""
+    rules = small_book(tmp_path, "user.sanctionStatus != 'CLEAR'", action="BLOCK_TRANSACTION")
+    assert answer(rules.evaluate(Phase.CREDIT, US)) == (REVIEW, ("RULE_BOOK_UNAVAILABLE",))
+    verdict = rules.evaluate(Phase.CREDIT, replace(US, sanction_status=ScreeningStatus.HIT))
+    assert verdict.outcome is Outcome.BLOCK
 
 
 def test_an_unknown_fact_is_not_hidden_by_a_side_that_is_known(tmp_path: Path) -> None:
