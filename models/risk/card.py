@@ -54,7 +54,9 @@ The probability (PD) that an unsecured consumer loan in US dollars turns bad, a 
 
 ## Measured on {test_loans} held-out loans ({test_bad} bad)
 
-The model shipped is the very model measured: it was not fitted again on all loans.
+The model shipped is the very model measured: it was not fitted again on all loans. The feature
+list, however, was drawn up by cross-validation over all loans, the held-out ones among them, so
+these figures are a little flattering.
 
 | | this model | logistic regression |
 |---|---|---|
