@@ -33,8 +33,12 @@ except ImportError:
 print(sys.executable)
 '
 seen=''
-for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
-    command -v "$candidate" >/dev/null 2>&1 || continue
+
+# Hands over to this Python if it will do, and notes down why not otherwise.
+try_python() {
+    candidate=$1
+    shift
+    command -v "$candidate" >/dev/null 2>&1 || return 0
     suitable=yes
     answer=$("$candidate" -I -B -c "$probe" 2>&1) || suitable=no
     answer=$(printf '%s\n' "$answer" | tail -n 1)
@@ -42,5 +46,13 @@ for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
         exec "$answer" -E -s -S -B -m sandbox.bootstrap.install "$@"
     fi
     seen="$seen; $candidate ${answer:-does not run}"
-done
+}
+
+if [ -n "${PYTHON:-}" ]; then
+    try_python "$PYTHON" "$@"
+else
+    for name in python3 python3.13 python3.12 python3.11; do
+        try_python "$name" "$@"
+    done
+fi
 fail "Python 3.11 or newer with venv is needed${PYTHON:+ as PYTHON=$PYTHON}${seen:-; none was found}"

@@ -160,7 +160,7 @@ def test_a_tool_that_outlives_a_killed_make_still_holds_the_lock(
 ) -> None:
     monkeypatch.setattr(machine, "ROOT", tmp_path)
     monkeypatch.setattr(machine, "CACHE", tmp_path / ".cache")
-    tool = program(tmp_path / "tool", f"ls -l /proc/$$/fd > {tmp_path}/open-files")
+    tool = program(tmp_path / "tool", f"ls -l /proc/$$/fd > '{tmp_path}/open-files'")
     with machine.exclusively():
         machine.run([str(tool)], "look", env=dict(os.environ))
     assert str(tmp_path / ".cache/bootstrap.lock") in (tmp_path / "open-files").read_text()
