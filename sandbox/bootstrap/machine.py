@@ -68,6 +68,8 @@ def environment() -> dict[str, str]:
     for name in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"):
         env.pop(name, None)
     env["TMPDIR"] = str(temporary)
+    # pip asks rustc for its version, and a rustc that rustup manages would set up a home for it.
+    env["RUSTUP_HOME"] = str(temporary / "rustup")
     return env
 
 

@@ -94,10 +94,7 @@ def _uv() -> str:
         run([base_python(), "-m", "venv", str(INSTALLER)], "create the installer's environment")
         command = [str(INSTALLER / "bin/python"), "-m", "pip", "install", "--quiet"]
         command += ["--no-cache-dir", "--disable-pip-version-check", "--require-hashes"]
-        # pip asks rustc for its version, and a rustc that rustup manages would set up a home.
-        env = environment()
-        env["RUSTUP_HOME"] = str(CACHE / "tmp/rustup")
-        run([*command, "-r", str(lock)], "install uv (is the package registry reachable?)", env=env)
+        run([*command, "-r", str(lock)], "install uv (is the package registry reachable?)")
         (INSTALLER / STAMP).write_text(_key(INSTALLER, lock))
     return str(uv)
 
