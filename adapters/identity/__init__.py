@@ -1,0 +1,1 @@
+"""Identity vendors: asked over HTTP, answering by signed callbacks."""
