@@ -1,0 +1,1 @@
+"""Credit bureaus: a paid report over HTTP."""
