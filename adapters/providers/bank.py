@@ -1,0 +1,131 @@
+"""A bank over HTTP: OAuth 2.0, quotes, and acceptances that it confirms with its signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+
+from adapters.http import Answer, HTTPCaller
+from adapters.providers.bank_mapping import (
+    TERMS_CHANGED,
+    Declined,
+    Expected,
+    acceptance_request,
+    confirmation_of,
+    quote_of,
+    quote_request,
+    refusal_code_of,
+)
+from adapters.providers.client_credentials import CREDENTIALS_REFUSED, ClientCredentials
+from models.domain.errors import Permanent, Transient
+from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
+
+PROVIDER_REFUSED: Final = "PROVIDER_REFUSED"
+QUOTE_EXPIRED: Final = "QUOTE_EXPIRED"
+
+# What the bank says of an acceptance it turns down, in our words; anything else is a refusal.
+_REFUSALS: Final = {"QUOTE_EXPIRED": QUOTE_EXPIRED, "TERMS_MISMATCH": TERMS_CHANGED}
+
+_log = structlog.get_logger("adapters.providers")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class BankProvider:
+    """Satisfies `CreditProvider`: one bank that lends from one address."""
+
+    def __init__(
+        self,
+        caller: HTTPCaller,
+        provider_id: str,
+        *,
+        client_id: str,
+        client_secret: str,
+        terms_hash: Callable[[LoanTerms], str],
+        lender_address: str,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        """`lender_address` (checksummed) is the only lender whose terms are passed on."""
+        self.provider_id = provider_id
+        self._caller = caller
+        self._credentials = ClientCredentials(caller, client_id, client_secret)
+        self._terms_hash = terms_hash
+        self._lender_address = lender_address
+        self._now = now
+
+    async def connect(self) -> None:
+        """Obtain an access token; raises Permanent or Transient."""
+        await self._credentials.token()
+
+    async def disconnect(self) -> None:
+        """Drop the access token; the connections belong to the process's shared client."""
+        self._credentials.forget()
+
+    async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
+        """The bank's quote, none if it declines; the same one for the same application.
+
+        Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE or TERMS_INVALID (with the field);
+        Transient.
+        """
+        answer = await self._authorised(
+            "/v1/quotes", quote_request(request), key=f"{request.application_id}:quote"
+        )
+        if answer.status >= 400:
+            raise Permanent(PROVIDER_REFUSED, self._because(answer))
+        expected = Expected(
+            self.provider_id, self._lender_address, self._terms_hash, now=self._now()
+        )
+        quote = quote_of(answer.body, request, expected)
+        if isinstance(quote, Declined):
+            _log.info("quote_declined", provider_id=self.provider_id, code=quote.code)
+            return ()
+        return (quote,)
+
+    async def accept_offer(
+        self,
+        tenant_id: str,  # noqa: ARG002 - the port's; this bank keys by application alone
+        application_id: str,
+        quote: Quote,
+        acceptance: Acceptance,
+    ) -> LenderConfirmation:
+        """The bank's signature over exactly `quote.terms`; the same one however often asked.
+
+        Raises Permanent QUOTE_EXPIRED, TERMS_CHANGED, PROVIDER_REFUSED or MALFORMED_RESPONSE;
+        Transient.
+        """
+        answer = await self._authorised(
+            f"/v1/quotes/{quote.quote_id}/accept",
+            acceptance_request(quote, acceptance),
+            key=f"{application_id}:accept",
+        )
+        if answer.status >= 400:
+            code = _REFUSALS.get(refusal_code_of(answer.body), PROVIDER_REFUSED)
+            raise Permanent(code, self._because(answer))
+        return confirmation_of(answer.body, quote)
+
+    async def get_status(self) -> bool:
+        """Whether the bank answers at all; never raises its failures."""
+        try:
+            return (await self._caller.call("GET", "/healthz")).status == 200
+        except (Transient, Permanent):
+            return False
+
+    async def _authorised(self, path: str, body: Mapping[str, Any], *, key: str) -> Answer:
+        """POST with a bearer token; a token the bank no longer knows is replaced once."""
+        refused: str | None = None
+        for _ in range(2):
+            token = await self._credentials.token(refused)
+            headers = {"authorization": f"Bearer {token}", "idempotency-key": key}
+            answer = await self._caller.call("POST", path, json=body, headers=headers)
+            if answer.status != 401:
+                return answer
+            refused = token
+        raise Transient(CREDENTIALS_REFUSED, f"{self.provider_id} refuses a fresh token")
+
+    def _because(self, answer: Answer) -> str:
+        return f"{self.provider_id}: status {answer.status}, {refusal_code_of(answer.body)}"
