@@ -1,0 +1,1 @@
+"""Simulated counterparties: real HTTP servers whose answers depend only on the request."""
