@@ -36,7 +36,7 @@ test:  ## format, lint, types, import rules and all tests (ARGS= for pytest)
 	@$(runtime) $(python) -m pytest $(ARGS)
 
 check:  ## the quick part of test: no embedded services
-	@$(bootstrap) venv node
+	@$(bootstrap) venv node contracts
 	@$(MAKE) --no-print-directory -s .house
 	@$(runtime) $(python) -m pytest -m 'not stack' $(ARGS)
 
