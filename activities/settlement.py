@@ -47,9 +47,7 @@ class ChainActivities:
         if not attempt.was_broadcast:
             await self._broadcast(order.application, attempt)
         sent = attempt.transaction
-        return SubmittedTransaction(
-            attempt.settlement_id, sent.chain_id, sent.tx_hash, sent.nonce
-        )
+        return SubmittedTransaction(attempt.settlement_id, sent.chain_id, sent.tx_hash, sent.nonce)
 
     @activity.defn(name="observe_settlement")
     async def observe_settlement(self, application: ApplicationRef) -> FinalitySignal:

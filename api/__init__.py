@@ -1,1 +1,1 @@
-"""The HTTP interface: authenticate, validate, message the workflows, read what was decided."""
+"""The HTTP front door: authenticate, validate, start and message workflows, read read models."""

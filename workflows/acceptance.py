@@ -10,11 +10,8 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from models.domain.application import ApplicationRef
     from models.domain.offer import AcceptOffer, OfferBook
+    from models.domain.routing import VERIFY_ACCEPTANCE
     from workflows.options import ACCEPTANCE_MARGIN
-
-# The worker provides this pure function (see wiring.py): (chain id, contract, acceptance) -> bool.
-# Elliptic-curve code stays outside the workflow sandbox this way.
-VERIFY_ACCEPTANCE = "caas_verify_acceptance"
 
 
 def check_acceptance(application: ApplicationRef, book: OfferBook, request: AcceptOffer) -> None:
@@ -32,8 +29,9 @@ def check_acceptance(application: ApplicationRef, book: OfferBook, request: Acce
     deadline = datetime.fromtimestamp(acceptance.deadline, UTC)
     if deadline < workflow.now() + ACCEPTANCE_MARGIN:
         raise _refusal("ACCEPTANCE_DEADLINE_TOO_SOON", "the signature would expire on its way")
+    # Elliptic-curve code stays outside the workflow sandbox: the worker lends the function.
     verify = workflow.extern_functions()[VERIFY_ACCEPTANCE]
-    if not verify(offer.chain_id, offer.aggregator, acceptance):
+    if not verify(offer.chain_id, offer.aggregator, offer.borrower, acceptance):
         raise _refusal("SIGNATURE_INVALID", "the borrower did not sign this acceptance")
 
 

@@ -29,6 +29,12 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.kyc import KYCStanding, KYCStatus
     from models.domain.offer import AcceptOffer, OfferBook
     from models.domain.review import ReviewDecision, ReviewKind, ReviewRequest
+    from models.domain.routing import (
+        ACCEPT_OFFER,
+        APPLICATION_WORKFLOW,
+        DECIDE_REVIEW,
+        IDENTITY_CONCLUDED,
+    )
     from models.domain.settlement import SettlementOrder, SettlementOutcome, SettlementState
     from workflows.acceptance import check_acceptance
     from workflows.options import (
@@ -43,7 +49,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.settlement import SettlementWorkflow
 
 
-@workflow.defn(name="CreditApplicationWorkflow")
+@workflow.defn(name=APPLICATION_WORKFLOW)
 class CreditApplicationWorkflow:
     """Carries one application to exactly one ending."""
 
@@ -70,13 +76,13 @@ class CreditApplicationWorkflow:
 
     # Messages: handlers touch only state; validators refuse before history is written.
 
-    @workflow.signal(name="identity_concluded")
+    @workflow.signal(name=IDENTITY_CONCLUDED)
     def identity_concluded(self, standing: KYCStanding) -> None:
         """The person's KYC workflow has concluded; repeated answers change nothing."""
         if self.standing is None:
             self.standing = standing
 
-    @workflow.update(name="accept_offer")
+    @workflow.update(name=ACCEPT_OFFER)
     async def accept_offer(self, request: AcceptOffer) -> None:
         """The applicant accepts one offer; answered once the acceptance is on record."""
         # The read model may show offers a moment before this workflow has them.
@@ -99,7 +105,7 @@ class CreditApplicationWorkflow:
         if self.book is not None:
             check_acceptance(self.application, self.book, request)
 
-    @workflow.update(name="decide_review")
+    @workflow.update(name=DECIDE_REVIEW)
     async def decide_review(self, decision: ReviewDecision) -> None:
         """A named operator approves or rejects; answered once the decision is on record."""
         await self.reviews.decide(decision)

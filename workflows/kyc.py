@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         VerificationRequest,
     )
     from models.domain.review import ReviewDecision, ReviewKind, ReviewRequest
+    from models.domain.routing import DECIDE_REVIEW, JOIN, KYC_WORKFLOW, VERIFICATION_ANSWERED
     from workflows.options import (
         IDENTITY_VENDOR,
         KYC_DEADLINE,
@@ -38,7 +39,7 @@ REVIEW_REJECTED = "REVIEW_REJECTED"
 REVIEW_UNDECIDED = "REVIEW_UNDECIDED"
 
 
-@workflow.defn(name="KYCWorkflow")
+@workflow.defn(name=KYC_WORKFLOW)
 class KYCWorkflow:
     """Verifies one person of one tenant; started by whichever application needs it first."""
 
@@ -61,13 +62,13 @@ class KYCWorkflow:
             if not await self._someone_waits():
                 return status
 
-    @workflow.signal(name="join")
+    @workflow.signal(name=JOIN)
     def join(self, application_id: str) -> None:
         """An application waits for this person; its waiting row is in the database already."""
         # Before the conclusion the row alone is enough. After it, someone must look again.
         self.joined_late = self.concluding
 
-    @workflow.signal(name="verification_answered")
+    @workflow.signal(name=VERIFICATION_ANSWERED)
     def verification_answered(self, callback: VerificationCallback) -> None:
         """The vendor's verified callback; repeated, late and foreign ones change nothing."""
         current = self.verification
@@ -76,7 +77,7 @@ class KYCWorkflow:
         if self.callback is None:
             self.callback = callback
 
-    @workflow.update(name="decide_review")
+    @workflow.update(name=DECIDE_REVIEW)
     async def decide_review(self, decision: ReviewDecision) -> None:
         """A named person decides about unclear evidence."""
         await self.reviews.decide(decision)

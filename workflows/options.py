@@ -7,6 +7,8 @@ from typing import Final, NotRequired, TypedDict
 
 from temporalio.common import RetryPolicy, SearchAttributeKey
 
+from models.domain.routing import SEARCH_STAGE, SEARCH_STATE
+
 
 class LocalOptions(TypedDict):
     """Options of a local activity."""
@@ -24,13 +26,8 @@ class RemoteOptions(TypedDict):
     retry_policy: RetryPolicy
 
 
-WORKFLOWS_QUEUE: Final = "caas-workflows"
-SCORING_QUEUE: Final = "caas-scoring"
-CHAIN_QUEUE: Final = "caas-chain"
-
-TENANT: Final = SearchAttributeKey.for_keyword("CaasTenant")
-STAGE: Final = SearchAttributeKey.for_keyword("CaasStage")
-STATE: Final = SearchAttributeKey.for_keyword("CaasState")
+STAGE: Final = SearchAttributeKey.for_keyword(SEARCH_STAGE)
+STATE: Final = SearchAttributeKey.for_keyword(SEARCH_STATE)
 
 # One short transaction on our own database. It is retried for as long as a person would still be
 # waiting: giving up would strand an application whose next step is harmless to repeat.

@@ -9,10 +9,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.risk import RiskActivities
     from models.domain.application import ApplicationRef
     from models.domain.risk import Assessment
-    from workflows.options import OWN_DATABASE, SCORING, SCORING_QUEUE
+    from models.domain.routing import RISK_WORKFLOW, SCORING_QUEUE
+    from workflows.options import OWN_DATABASE, SCORING
 
 
-@workflow.defn(name="RiskScoringWorkflow")
+@workflow.defn(name=RISK_WORKFLOW)
 class RiskScoringWorkflow:
     """Scores one application; its result is on record before it returns."""
 

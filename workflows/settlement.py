@@ -8,18 +8,19 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.settlement import ChainActivities, LoanBookActivities
+    from models.domain.routing import CHAIN_QUEUE, SETTLEMENT_OBSERVED, SETTLEMENT_WORKFLOW
     from models.domain.settlement import (
         FinalitySignal,
         SettlementOrder,
         SettlementOutcome,
         SubmittedTransaction,
     )
-    from workflows.options import CHAIN, CHAIN_QUEUE, FINALITY_CHECK, OWN_DATABASE
+    from workflows.options import CHAIN, FINALITY_CHECK, OWN_DATABASE
 
 SETTLEMENT_FAILED = "SETTLEMENT_FAILED"
 
 
-@workflow.defn(name="SettlementWorkflow", versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn(name=SETTLEMENT_WORKFLOW, versioning_behavior=VersioningBehavior.PINNED)
 class SettlementWorkflow:
     """Pays one accepted offer; ends `final` with a booked loan, or `failed` with a reason."""
 
@@ -28,7 +29,7 @@ class SettlementWorkflow:
         self.order = order
         self.observed: FinalitySignal | None = None
 
-    @workflow.signal(name="settlement_observed")
+    @workflow.signal(name=SETTLEMENT_OBSERVED)
     def settlement_observed(self, observed: FinalitySignal) -> None:
         """The watcher saw the transaction at depth; repeated signals change nothing."""
         self.observed = observed

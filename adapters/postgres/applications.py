@@ -3,82 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from adapters.postgres import idempotency
 from adapters.postgres.database import Database, Transaction
-from adapters.postgres.idempotency import StoredAnswer, WriteKey
 from adapters.postgres.people import APPLICANT, applicant_place, person
 from adapters.postgres.rows import REASONS, credit_request_of, quote_of
 from models.domain.application import Applicant, ApplicationRef, CreditRequest, Stage, State
 from models.domain.errors import Invalid, NotFound
 from models.domain.failpoints import failpoint
-from models.domain.offer import Quote
-from models.domain.risk import Reason
-
-
-@dataclass(frozen=True, slots=True)
-class OfferView:
-    """An offer as its applicant may see it."""
-
-    offer_id: str
-    status: str
-    quote: Quote
-    chain_id: int
-    aggregator: str
-
-
-@dataclass(frozen=True, slots=True)
-class SettlementView:
-    """Where a settlement stands on chain."""
-
-    settlement_id: str
-    state: str
-    chain_id: int
-    tx_hash: str | None
-    block_number: int | None
-    confirmations: int | None
-    amount_units: int
-    borrower: str
-    loan_reference: str
-
-
-@dataclass(frozen=True, slots=True)
-class LoanView:
-    """A booked loan."""
-
-    loan_id: str
-    amount_minor: int
-    currency: str
-    apr_bps: int
-    term_months: int
-    monthly_payment_minor: int
-    total_repayable_minor: int
-    booked_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ApplicationView:
-    """An application as the API shows it, read in one transaction."""
-
-    application_id: str
-    user_id: str
-    request: CreditRequest
-    stage: str
-    state: str
-    reasons: tuple[str, ...]
-    identity: str | None
-    score: int | None
-    score_reasons: tuple[Reason, ...]
-    offers: tuple[OfferView, ...]
-    missing_offers: tuple[dict[str, Any], ...]
-    accepted_offer_id: str | None
-    settlement: SettlementView | None
-    loan: LoanView | None
-    created_at: datetime
-    updated_at: datetime
+from models.domain.views import ApplicationView, LoanView, OfferView, SettlementView
+from models.domain.writes import StoredAnswer, WriteKey
 
 
 class PostgresApplications:
@@ -93,16 +28,19 @@ class PostgresApplications:
         application: ApplicationRef,
         request: CreditRequest,
         applicant: Applicant,
-        given: Callable[[], StoredAnswer],
+        admit: Callable[[], StoredAnswer],
     ) -> tuple[StoredAnswer, bool]:
         """Store application, start intent, audit, outbox and answer in one transaction.
 
-        Returns the answer and whether the application is new; a repetition gets the stored bytes.
+        `admit` is asked for a new request only: it refuses by raising, or gives the answer to
+        keep. Returns the answer and whether the application is new; a repetition gets the stored
+        bytes, however stale what it carries has become.
         """
         application_id = application.application_id
         async with self._database.transaction(application.tenant_id) as tx:
             if (earlier := await idempotency.reserve(tx, write)) is not None:
                 return earlier, False
+            fresh = admit()
             await self._insert(tx, application, request, applicant)
             await tx.execute(
                 "INSERT INTO start_intents (tenant_id, application_id, user_id)"
@@ -121,7 +59,6 @@ class PostgresApplications:
                 },
                 key=application_id,
             )
-            fresh = given()
             await idempotency.answer(tx, write, fresh)
         failpoint("application.stored")
         return fresh, True
@@ -165,6 +102,16 @@ class PostgresApplications:
         if user_id is None:
             raise NotFound("APPLICATION_UNKNOWN")
         return ApplicationRef(tenant_id, application_id, user_id)
+
+    async def acceptance(self, tenant_id: str, application_id: str) -> tuple[str, str] | None:
+        """(offer id, borrower's signature) of the acceptance on record, if there is one."""
+        async with self._database.transaction(tenant_id) as tx:
+            row = await tx.row(
+                "SELECT offer_id, acceptance FROM offers WHERE tenant_id = $1"
+                " AND application_id = $2 AND status = 'accepted'",
+                tenant_id, application_id,
+            )  # fmt: skip
+        return (row["offer_id"], row["acceptance"]["signature"]) if row else None
 
     async def _insert(
         self,

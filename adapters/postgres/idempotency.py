@@ -7,35 +7,15 @@ idempotent by the same key.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from adapters.postgres.database import Database, Transaction
 from models.domain.errors import Conflict, Invalid
+from models.domain.writes import StoredAnswer, WriteKey
 
 # Longer than any write of ours takes; shorter than a client's patience after a crash.
 LEASE: Final = timedelta(seconds=20)
-
-
-@dataclass(frozen=True, slots=True)
-class WriteKey:
-    """One write request: who asked for what, under which key."""
-
-    tenant_id: str
-    subject: str
-    route: str
-    key: str
-    body_sha256: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
-    """An answer as it was given: status, headers that matter, and the exact bytes."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
 
 
 async def reserve(tx: Transaction, write: WriteKey) -> StoredAnswer | None:
@@ -105,5 +85,14 @@ class IdempotentWrites:
             await tx.execute(
                 "DELETE FROM idempotency_keys WHERE tenant_id = $1 AND route = $2 AND key = $3"
                 " AND status IS NULL",
+                write.tenant_id, write.route, write.key,
+            )  # fmt: skip
+
+    async def release(self, write: WriteKey) -> None:
+        """Nobody knows whether the effect happened: the next repetition may find out at once."""
+        async with self._database.transaction(write.tenant_id) as tx:
+            await tx.execute(
+                "UPDATE idempotency_keys SET lease_until = clock_timestamp()"
+                " WHERE tenant_id = $1 AND route = $2 AND key = $3 AND status IS NULL",
                 write.tenant_id, write.route, write.key,
             )  # fmt: skip

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from adapters.postgres.database import Database
 from adapters.postgres.movement import SYSTEM, move
 from models.domain.application import Stage, State
 from models.domain.errors import NotFound
 from models.domain.ids import new_id
 from models.domain.review import ReviewClosure, ReviewKind, ReviewRequest
+from models.domain.views import ReviewView
 
 _STAGE = {ReviewKind.ELIGIBILITY: Stage.ELIGIBILITY, ReviewKind.CREDIT: Stage.CREDIT}
 # Where an approved application goes on.
@@ -58,6 +61,27 @@ class PostgresReviewRecords:
                 )
             return review_id
 
+    async def find(self, tenant_id: str, review_id: str) -> ReviewView:
+        """One review; NotFound for a foreign id."""
+        async with self._database.transaction(tenant_id) as tx:
+            row = await tx.row(
+                "SELECT * FROM reviews WHERE tenant_id = $1 AND review_id = $2",
+                tenant_id, review_id,
+            )  # fmt: skip
+        if row is None:
+            raise NotFound("REVIEW_UNKNOWN")
+        return _view(row)
+
+    async def open_ones(self, tenant_id: str, limit: int) -> tuple[ReviewView, ...]:
+        """Open reviews, oldest first."""
+        async with self._database.transaction(tenant_id) as tx:
+            rows = await tx.rows(
+                "SELECT * FROM reviews WHERE tenant_id = $1 AND status = 'open'"
+                " ORDER BY created_at LIMIT $2",
+                tenant_id, limit,
+            )  # fmt: skip
+        return tuple(_view(row) for row in rows)
+
     async def close(self, closure: ReviewClosure) -> None:
         decision = closure.decision
         status = "undecided"
@@ -96,3 +120,19 @@ class PostgresReviewRecords:
                     reasons=() if approved else None,
                     detail=detail,
                 )
+
+
+def _view(row: Any) -> ReviewView:
+    return ReviewView(
+        review_id=row["review_id"],
+        kind=row["kind"],
+        subject_id=row["subject_id"],
+        applicant_id=row["applicant_id"],
+        workflow_id=row["workflow_id"],
+        reasons=tuple(row["reasons"]),
+        status=row["status"],
+        decided_by=row["decided_by"],
+        decision_reason=row["decision_reason"],
+        created_at=row["created_at"],
+        decided_at=row["decided_at"],
+    )

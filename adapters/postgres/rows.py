@@ -53,9 +53,10 @@ def terms_document(terms: LoanTerms) -> dict[str, Any]:
 
 def terms_of(document: dict[str, Any]) -> LoanTerms:
     """Loan terms from their JSON document."""
-    return LoanTerms(
-        **{name: int(value) if name in _BIG else value for name, value in document.items()}
-    )
+    fields: dict[str, Any] = {
+        name: int(value) if name in _BIG else value for name, value in document.items()
+    }
+    return LoanTerms(**fields)
 
 
 def quote_of(row: Any) -> Quote:

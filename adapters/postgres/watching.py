@@ -19,6 +19,7 @@ class OpenSettlement:
     settlement_id: str
     state: SettlementState
     transaction: SignedTransaction
+    seen_at: tuple[str | None, int | None]  # block hash and depth on record
     age_s: float
 
 
@@ -34,7 +35,7 @@ class PostgresOpenSettlements:
         async with self._database.transaction(PLATFORM) as tx:
             rows = await tx.rows(
                 "SELECT s.tenant_id, s.application_id, s.settlement_id, s.state, a.chain_id,"
-                " a.sender, a.nonce, a.tx_hash, a.raw,"
+                " a.sender, a.nonce, a.tx_hash, a.raw, s.block_hash, s.confirmations,"
                 " extract(epoch FROM clock_timestamp() - a.created_at)::float8 AS age_s"
                 " FROM settlements s JOIN chain_attempts a USING (tenant_id, settlement_id)"
                 " WHERE s.chain_id = $1 AND s.state IN ('signed', 'broadcast', 'included')"
@@ -84,5 +85,6 @@ def _open(row: Any) -> OpenSettlement:
         transaction=SignedTransaction(
             row["chain_id"], row["sender"], row["nonce"], row["tx_hash"], row["raw"]
         ),
+        seen_at=(row["block_hash"], row["confirmations"]),
         age_s=row["age_s"],
     )

@@ -60,7 +60,9 @@ def parse(armed: str) -> dict[str, str]:
         if name not in FAILPOINTS:
             raise ValueError(f"no failpoint is called {name!r}")
         if action != "kill" and not action.startswith("pause:"):
-            raise ValueError(f"failpoint {name}: action {action!r} is neither kill nor pause:<file>")
+            raise ValueError(
+                f"failpoint {name}: action {action!r} is neither kill nor pause:<file>"
+            )
         actions[name] = action
     return actions
 

@@ -16,22 +16,22 @@ NOW = sa.text("clock_timestamp()")
 
 def text_key() -> Any:
     """A text column that is part of the primary key."""
-    return Field(sa_type=sa.Text, primary_key=True)  # type: ignore[call-overload]
+    return Field(sa_type=sa.Text, primary_key=True)
 
 
 def text(*, nullable: bool = False, index: bool = False) -> Any:
     """A text column."""
-    return Field(sa_type=sa.Text, nullable=nullable, index=index)  # type: ignore[call-overload]
+    return Field(sa_type=sa.Text, nullable=nullable, index=index)
 
 
 def whole(*, nullable: bool = False) -> Any:
     """A 64-bit integer: minor units, basis points, counts."""
-    return Field(sa_type=sa.BigInteger, nullable=nullable)  # type: ignore[call-overload]
+    return Field(sa_type=sa.BigInteger, nullable=nullable)
 
 
 def units() -> Any:
     """Token units or wei: up to 78 decimal digits, no fraction (uint256)."""
-    return Field(sa_type=sa.Numeric(78, 0), nullable=False)  # type: ignore[call-overload]
+    return Field(sa_type=sa.Numeric(78, 0), nullable=False)
 
 
 def moment(*, nullable: bool = False, default_now: bool = False) -> Any:
@@ -42,19 +42,19 @@ def moment(*, nullable: bool = False, default_now: bool = False) -> Any:
 
 def document(*, nullable: bool = False) -> Any:
     """A JSON document."""
-    return Field(sa_type=JSONB, nullable=nullable)  # type: ignore[call-overload]
+    return Field(sa_type=JSONB, nullable=nullable)
 
 
 def sealed(*, nullable: bool = False) -> Any:
     """Ciphertext under a subject's or tenant's key."""
-    return Field(sa_type=sa.LargeBinary, nullable=nullable)  # type: ignore[call-overload]
+    return Field(sa_type=sa.LargeBinary, nullable=nullable)
 
 
 def sequence() -> Any:
     """A number the database hands out in order; gaps mean rollbacks."""
-    return Field(sa_type=sa.BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": True})  # type: ignore[call-overload]
+    return Field(sa_type=sa.BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": True})
 
 
 def whole_key() -> Any:
     """A 64-bit integer that is part of the primary key."""
-    return Field(sa_type=sa.BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})  # type: ignore[call-overload]
+    return Field(sa_type=sa.BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False})

@@ -1,0 +1,57 @@
+"""Starts what a crash left unstarted and delivers what was left undelivered."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from activities.ports.workflow_messages import WorkflowMessages
+from adapters.postgres.callbacks import PostgresCallbacks
+from adapters.postgres.sweeping import PostgresStartIntents
+from models.domain.errors import CreditError
+
+log = structlog.get_logger()
+
+# People wait for their application to move; a sweep of nothing costs two short queries.
+SWEEP_EVERY_S: Final = 2.0
+BATCH: Final = 200
+
+
+class Sweeper:
+    """Everything it does may be repeated; each round takes the oldest first."""
+
+    def __init__(
+        self,
+        intents: PostgresStartIntents,
+        callbacks: PostgresCallbacks,
+        messages: WorkflowMessages,
+    ) -> None:
+        self._intents = intents
+        self._callbacks = callbacks
+        self._messages = messages
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sweep until told to stop; an outage is logged and outlived."""
+        while not stop.is_set():
+            try:
+                await self.sweep()
+            except CreditError as error:
+                log.warning("sweeper_waits", code=error.code)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), SWEEP_EVERY_S)
+
+    async def sweep(self) -> tuple[int, int]:
+        """One round; returns how many were started and how many callbacks delivered."""
+        unstarted = await self._intents.unstarted(BATCH)
+        for application in unstarted:
+            await self._messages.start_application(application)
+        undelivered = await self._callbacks.undelivered(BATCH)
+        for vendor, stored in undelivered:
+            await self._messages.tell_verification(stored.person, stored.callback)
+            await self._callbacks.delivered(vendor, stored)
+        if unstarted or undelivered:
+            log.info("swept", count=len(unstarted) + len(undelivered))
+        return len(unstarted), len(undelivered)

@@ -1,0 +1,103 @@
+"""The FastAPI application: one screen that says what is served and by whom."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.errors import install, problem_response
+from api.limits import RequestFrame
+from api.routes import applications, callbacks, codec, health, reviews
+from settings import Settings, settings_or_exit
+from wiring import api_services
+
+DESCRIPTION: Final = """
+Embed credit: apply, be verified and scored, choose an offer, and be paid on chain, exactly once.
+
+Writes take an `Idempotency-Key` (missing: 400; in flight: 409; other body: 422; a repetition gets
+the same answer, byte for byte). Errors are problem details (RFC 9457) with stable `code`s. Another
+tenant's id answers 404 like an absent one. Money is integer minor units, rates are basis points.
+"""
+
+_DOCS_PAGE: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<title>Credit-as-a-Service API</title><link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+</head><body><div id="swagger-ui"></div><script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script></body></html>"""
+
+_DOCS_START: Final = (
+    'SwaggerUIBundle({url:"/openapi.json",dom_id:"#swagger-ui",deepLinking:true,'
+    "presets:[SwaggerUIBundle.presets.apis]});"
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application; its services are connected when it starts and closed when it ends."""
+    settings = settings or settings_or_exit(os.environ)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with api_services(settings) as services:
+            app.state.services = services
+            yield
+
+    app = FastAPI(
+        title="Credit-as-a-Service",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    for module in (applications, reviews, callbacks, codec, health):
+        app.include_router(module.router)
+    app.include_router(codec.pages)
+    _serve_docs(app)
+    install(app)
+    app.add_middleware(CodecCORS, origin=settings.temporal.ui_origin)
+    app.add_middleware(RequestFrame, max_body_bytes=settings.api.max_body_bytes)
+    return app
+
+
+class CodecCORS:
+    """Lets the Temporal Web UI's origin, and no other, call the codec with its cookie."""
+
+    def __init__(self, app: ASGIApp, origin: str | None) -> None:
+        self._app = app
+        self._codec = CORSMiddleware(
+            app,
+            allow_origins=[origin] if origin else [],
+            allow_credentials=True,
+            allow_methods=["POST"],
+            allow_headers=["content-type", "x-namespace", "authorization"],
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        of_codec = scope["type"] == "http" and scope["path"].startswith("/codec/")
+        await (self._codec if of_codec else self._app)(scope, receive, send)
+
+
+def _serve_docs(app: FastAPI) -> None:
+    """API pages from this host alone: no script of anybody else's."""
+    assets = str(files("fastapi_offline") / "static")
+    app.mount("/docs/assets", StaticFiles(directory=assets), name="docs-assets")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(_DOCS_PAGE)
+
+    @app.get("/docs/start.js", include_in_schema=False)
+    async def start() -> Response:
+        return Response(_DOCS_START, media_type="text/javascript")
+
+    @app.get("/", include_in_schema=False)
+    async def root(_: Request) -> Response:
+        return problem_response(404, "NOT_FOUND", "The API is at /api/v1, its pages at /docs.")

@@ -1,0 +1,163 @@
+"""Who calls, for which tenant, and what they may do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from joserfc.jws import JWSRegistry
+
+from api.errors import Problem
+from models.domain.ids import is_name
+
+
+class Role(StrEnum):
+    """What a token may say its bearer is."""
+
+    APPLICANT = "applicant"
+    INTEGRATOR = "integrator"
+    UNDERWRITER = "underwriter"
+    COMPLIANCE_OFFICER = "compliance_officer"
+    SUPPORT = "support"
+    AUDITOR = "auditor"
+    TENANT_ADMIN = "tenant_admin"
+
+
+class Action(StrEnum):
+    """What can be asked of the API."""
+
+    APPLY = "apply"
+    READ_APPLICATION = "read_application"
+    ACCEPT_OFFER = "accept_offer"
+    READ_REVIEWS = "read_reviews"
+    DECIDE_CREDIT_REVIEW = "decide_credit_review"
+    DECIDE_COMPLIANCE_REVIEW = "decide_compliance_review"
+    DECODE_PAYLOADS = "decode_payloads"
+
+
+A, I, U, C, S, D, T = (  # noqa: E741 - the columns of the table below
+    Role.APPLICANT,
+    Role.INTEGRATOR,
+    Role.UNDERWRITER,
+    Role.COMPLIANCE_OFFICER,
+    Role.SUPPORT,
+    Role.AUDITOR,
+    Role.TENANT_ADMIN,
+)
+
+# Who may do what, within the token's own tenant. Applicants act for themselves only.
+ROLE_TABLE: Final[dict[Action, frozenset[Role]]] = {
+    Action.APPLY:                    frozenset({A, I}),
+    Action.READ_APPLICATION:         frozenset({A, I, U, C, S, D, T}),
+    Action.ACCEPT_OFFER:             frozenset({A, I}),
+    Action.READ_REVIEWS:             frozenset({U, C, S, D, T}),
+    Action.DECIDE_CREDIT_REVIEW:     frozenset({U}),
+    Action.DECIDE_COMPLIANCE_REVIEW: frozenset({C}),
+    Action.DECODE_PAYLOADS:          frozenset({U, C, S, T}),
+}  # fmt: skip
+
+# Clocks of issuers and ours may differ by this much.
+LEEWAY_S: Final = 30
+MAX_TOKEN_BYTES: Final = 8_192
+ACCESS_TOKEN: Final = "at+jwt"  # noqa: S105 - RFC 9068: an id token is no access token
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated caller."""
+
+    subject: str
+    tenant_id: str
+    roles: frozenset[Role]
+
+    def may(self, action: Action) -> bool:
+        """Whether any of the caller's roles allows the action."""
+        return not self.roles.isdisjoint(ROLE_TABLE[action])
+
+    def require(self, action: Action) -> None:
+        """Raise 403 unless the action is allowed."""
+        if not self.may(action):
+            raise Problem(403, "NOT_ALLOWED", "Your role does not allow this.")
+
+    @property
+    def only_for_self(self) -> bool:
+        """Whether the caller acts for nobody but themselves."""
+        return self.roles == {Role.APPLICANT}
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedIssuer:
+    """An issuer with the keys and algorithms pinned to it."""
+
+    issuer: str
+    audience: str
+    keys: KeySet
+    algorithms: tuple[str, ...]
+
+    @classmethod
+    def read(
+        cls, issuer: str, audience: str, jwks_path: Path, algorithms: Sequence[str]
+    ) -> TrustedIssuer:
+        """Read the issuer's keys from a file; raises OSError or ValueError."""
+        keys = KeySet.import_key_set(json.loads(jwks_path.read_text("utf-8")))
+        return cls(issuer, audience, keys, tuple(algorithms))
+
+
+class TokenVerifier:
+    """Verifies access tokens of the configured issuers; never fetches a key."""
+
+    def __init__(self, issuers: Sequence[TrustedIssuer]) -> None:
+        self._issuers = issuers
+
+    def verify(self, token: str) -> Principal:
+        """The caller behind a bearer token; raises a 401 problem that says nothing of why."""
+        if len(token) > MAX_TOKEN_BYTES:
+            raise unauthorised()
+        for issuer in self._issuers:
+            try:
+                return _principal(_claims(token, issuer))
+            except (JoseError, ValueError, TypeError, KeyError):
+                continue
+        raise unauthorised()
+
+
+def unauthorised() -> Problem:
+    """The one answer to every bad token."""
+    return Problem(
+        401,
+        "UNAUTHENTICATED",
+        "A valid access token is needed.",
+        {"WWW-Authenticate": 'Bearer error="invalid_token"'},
+    )
+
+
+def _claims(token: str, issuer: TrustedIssuer) -> dict[str, Any]:
+    registry = JWSRegistry(algorithms=list(issuer.algorithms))
+    decoded = jwt.decode(token, issuer.keys, algorithms=list(issuer.algorithms), registry=registry)
+    if decoded.header.get("typ") != ACCESS_TOKEN:
+        raise ValueError("not an access token")
+    jwt.JWTClaimsRegistry(
+        leeway=LEEWAY_S,
+        iss={"essential": True, "value": issuer.issuer},
+        aud={"essential": True, "value": issuer.audience},
+        exp={"essential": True},
+        iat={"essential": True},
+        sub={"essential": True},
+    ).validate(decoded.claims)
+    return dict(decoded.claims)
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    subject, tenant, roles = claims["sub"], claims["tenant"], claims["roles"]
+    if not (isinstance(subject, str) and isinstance(tenant, str) and isinstance(roles, list)):
+        raise TypeError("claims of the wrong type")
+    if not (is_name(subject) and is_name(tenant)) or tenant == "platform":
+        raise ValueError("claims of the wrong form")
+    return Principal(subject, tenant, frozenset(Role(role) for role in roles))

@@ -1,0 +1,167 @@
+"""What routes depend on: the wired services, the caller, the idempotency key, strict JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import Depends, Header, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+
+from adapters.chain.eip712 import checksum, signed_by, wallet_ownership_digest
+from adapters.identity.callback_signature import verify_callback
+from adapters.identity.verifier_mapping import parse_callback
+from adapters.postgres.applications import PostgresApplications
+from adapters.postgres.callbacks import PostgresCallbacks
+from adapters.postgres.database import Database
+from adapters.postgres.idempotency import IdempotentWrites
+from adapters.postgres.reviews import PostgresReviewRecords
+from adapters.strict_json import parse_object
+from adapters.temporal import PayloadDesk, TemporalMessages
+from api.auth import Principal, TokenVerifier, unauthorised
+from api.errors import Problem
+from models.domain.errors import Refused, Transient
+from models.domain.offer import SettlementVenue
+from models.domain.writes import StoredAnswer, WriteKey
+
+__all__ = [
+    "Caller", "IdempotencyKey", "Services", "StrictRoute", "Wired", "answer_once", "checksum",
+    "parse_callback", "signed_by", "verify_callback", "wallet_ownership_digest", "write_key",
+]  # fmt: skip
+
+SESSION_COOKIE: Final = "caas_session"
+_KEY = re.compile(r"^[\x21-\x7e]{8,128}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything routes may use; made once by wiring.py."""
+
+    database: Database
+    applications: PostgresApplications
+    reviews: PostgresReviewRecords
+    callbacks: PostgresCallbacks
+    writes: IdempotentWrites
+    messages: TemporalMessages
+    payloads: PayloadDesk
+    tokens: TokenVerifier
+    venue: SettlementVenue
+    settled_currency: str
+    callback_secrets: dict[str, tuple[bytes, ...]]
+    start_soon: Callable[[Coroutine[Any, Any, None]], None]
+
+
+def services(request: Request) -> Services:
+    """The wired services of this process."""
+    wired: Services = request.app.state.services
+    return wired
+
+
+Wired = Annotated[Services, Depends(services)]
+_bearer = HTTPBearer(auto_error=False, description="An access token (RFC 9068) of your issuer.")
+
+
+async def caller(request: Request, wired: Wired, _: Annotated[Any, Depends(_bearer)]) -> Principal:
+    """Who calls: a bearer token, or the cookie of a signed-in operator."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return wired.tokens.verify(token.strip())
+    if not scheme and (cookie := request.cookies.get(SESSION_COOKIE)):
+        if request.method != "GET" and not request.url.path.startswith("/codec/"):
+            # A cookie travels by itself, so it never authorises a write of the API.
+            raise unauthorised()
+        return wired.tokens.verify(cookie)
+    raise unauthorised()
+
+
+Caller = Annotated[Principal, Depends(caller)]
+
+
+async def idempotency_key(
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="8 to 128 printable ASCII characters; a repetition gets the same answer.",
+        ),
+    ] = None,
+) -> str:
+    """The key every write needs; 400 without one."""
+    if key is None:
+        raise Problem(400, "IDEMPOTENCY_KEY_MISSING", "Every write needs an Idempotency-Key.")
+    if not _KEY.fullmatch(key):
+        raise Problem(400, "IDEMPOTENCY_KEY_MALFORMED", "8 to 128 printable ASCII characters.")
+    return key
+
+
+IdempotencyKey = Annotated[str, Depends(idempotency_key)]
+
+
+async def write_key(request: Request, principal: Principal, route: str, key: str) -> WriteKey:
+    """The write this request stands for: tenant, subject, route, key and exact body."""
+    digest = hashlib.sha256(await request.body()).digest()
+    return WriteKey(principal.tenant_id, principal.subject, route, key, digest)
+
+
+async def answer_once(
+    wired: Services, write: WriteKey, effect: Callable[[], Awaitable[dict[str, Any]]]
+) -> Response:
+    """Run an effect that lies outside the database once per key; repetitions get its answer.
+
+    A refusal frees the key. After an outage nobody knows whether the effect happened, so the key
+    stays reserved for a repetition, whose effect has the same identity.
+    """
+    if (earlier := await wired.writes.reserve(write)) is not None:
+        return replay(earlier)
+    try:
+        document = await effect()
+    except Refused:
+        await wired.writes.forget(write)
+        raise
+    except Transient:
+        await wired.writes.release(write)
+        raise
+    given = StoredAnswer(200, {"content-type": "application/json"}, orjson.dumps(document))
+    await wired.writes.answer(write, given)
+    return replay(given)
+
+
+def replay(answer: StoredAnswer) -> Response:
+    """The stored answer, byte for byte."""
+    return Response(answer.body, answer.status, headers=answer.headers)
+
+
+class MalformedJSON(HTTPException):
+    """The body is not a JSON object as we read it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(400, reason)
+
+
+class StrictRequest(Request):
+    """Reads JSON without NaN, infinities, duplicate keys or deep nesting."""
+
+    async def json(self) -> Any:
+        try:
+            return parse_object(await self.body())
+        except ValueError as error:
+            raise MalformedJSON(str(error)) from None
+
+
+class StrictRoute(APIRoute):
+    """A route whose JSON body is read strictly."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return strictly

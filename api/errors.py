@@ -1,0 +1,121 @@
+"""Problem details (RFC 9457): one shape for every refusal, and no echo of what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from models.domain.errors import Conflict, CreditError, Invalid, NotFound, Transient
+
+log = structlog.get_logger()
+
+MEDIA_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:caas:problem:"
+RETRY_AFTER_S: Final = 2
+
+
+class Problem(Exception):
+    """A refusal with its HTTP status and a stable code."""
+
+    def __init__(
+        self, status: int, code: str, title: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.title = title
+        self.headers = dict(headers or {})
+
+
+def problem_response(
+    status: int,
+    code: str,
+    title: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **extra: Any,
+) -> Response:
+    """A problem document: `type` is stable, `title` is for people; no input is echoed."""
+    document = {
+        "type": TYPE_PREFIX + code.lower().replace("_", "-"),
+        "title": title,
+        "status": status,
+        "code": code,
+        **extra,
+    }
+    return Response(
+        orjson.dumps(document), status, media_type=MEDIA_TYPE, headers=dict(headers or {})
+    )
+
+
+_TITLES: Final = {
+    "REQUEST_IN_FLIGHT": "A request with this idempotency key is still in flight.",
+    "IDEMPOTENCY_KEY_REUSED": "This idempotency key was used for another request.",
+    "OFFER_EXPIRED": "The offer has expired.",
+    "ALREADY_ACCEPTED": "An offer of this application was accepted already.",
+    "SIGNATURE_INVALID": "The borrower's signature does not fit this acceptance.",
+    "WALLET_PROOF_INVALID": "The wallet's ownership is not proved.",
+    "REVIEW_NOT_OPEN": "This review does not wait for a decision.",
+}
+
+
+def install(app: FastAPI) -> None:
+    """Render every error of ours, of the framework and of nobody as a problem document."""
+
+    @app.exception_handler(Problem)
+    async def on_problem(_: Request, error: Problem) -> Response:
+        return problem_response(error.status, error.code, error.title, headers=error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(_: Request, error: RequestValidationError) -> Response:
+        # Where and why, never what: the input may hold personal data or an attack.
+        errors = [
+            {"pointer": "/" + "/".join(str(part) for part in each["loc"]), "reason": each["type"]}
+            for each in error.errors()
+        ]
+        return problem_response(
+            422, "VALIDATION_FAILED", "The request is not acceptable.", errors=errors[:20]
+        )
+
+    @app.exception_handler(CreditError)
+    async def on_domain(_: Request, error: CreditError) -> Response:
+        return domain_problem(error)
+
+    @app.exception_handler(HTTPException)
+    async def on_http(_: Request, error: HTTPException) -> Response:
+        code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "REFUSED")
+        return problem_response(
+            error.status_code, code, "There is nothing here.", headers=error.headers
+        )
+
+    @app.exception_handler(Exception)
+    async def on_bug(_: Request, error: Exception) -> Response:
+        log.error("unhandled_error", error=type(error).__name__, exc_info=error)
+        return problem_response(500, "INTERNAL_ERROR", "Something went wrong on our side.")
+
+
+def domain_problem(error: CreditError) -> Response:
+    """The status each kind of domain error has at the front door."""
+    title = _TITLES.get(error.code, "The request was refused.")
+    if isinstance(error, NotFound):
+        return problem_response(404, "NOT_FOUND", "There is nothing here.")
+    if isinstance(error, Conflict):
+        return problem_response(409, error.code, title)
+    if isinstance(error, Invalid):
+        return problem_response(422, error.code, title)
+    if isinstance(error, Transient):
+        return problem_response(
+            503,
+            error.code,
+            "A service we depend on is away; try again.",
+            headers={"Retry-After": str(RETRY_AFTER_S)},
+        )
+    log.error("domain_error", code=error.code, exc_info=error)
+    return problem_response(500, "INTERNAL_ERROR", "Something went wrong on our side.")

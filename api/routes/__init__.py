@@ -1,0 +1,1 @@
+"""One module per subject, all of one shape: authenticate, validate, delegate, answer."""

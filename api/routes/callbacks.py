@@ -1,0 +1,36 @@
+"""Signed callbacks from vendors: verified on the raw bytes, kept once, delivered at least once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import structlog
+from fastapi import APIRouter, Request, Response
+
+from api.deps import Wired, parse_callback, verify_callback
+from api.errors import Problem
+from models.domain.errors import Invalid, NotFound
+
+log = structlog.get_logger()
+router = APIRouter(prefix="/callbacks", tags=["callbacks"])
+
+
+@router.post("/{vendor}", status_code=204, response_class=Response)
+async def receive(vendor: str, request: Request, wired: Wired) -> Response:
+    """Take a vendor's callback (Standard Webhooks signature). Repetitions are answered alike."""
+    body = await request.body()
+    secrets = wired.callback_secrets.get(vendor)
+    if secrets is None:
+        raise NotFound("VENDOR_UNKNOWN")
+    try:
+        verify_callback(secrets, request.headers, body, datetime.now(UTC))
+    except Invalid as error:
+        log.warning("callback_refused", vendor=vendor, code=error.code)
+        raise Problem(401, error.code, "The callback's signature is not valid.") from error
+    tenant_id, callback = parse_callback(body)
+    stored = await wired.callbacks.store(tenant_id, vendor, callback)
+    if not stored.delivered:
+        # If this fails the vendor repeats the callback, and the sweeper delivers it anyway.
+        await wired.messages.tell_verification(stored.person, stored.callback)
+        await wired.callbacks.delivered(vendor, stored)
+    return Response(status_code=204)

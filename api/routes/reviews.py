@@ -1,0 +1,66 @@
+"""Reviews: open ones, and a named operator's decision."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from api.auth import Action
+from api.deps import Caller, IdempotencyKey, StrictRoute, Wired, answer_once, write_key
+from api.errors import Problem
+from api.schemas.reviews import DecidedAnswer, DecisionBody, ReviewAnswer, ReviewListAnswer
+from models.domain.errors import NotFound
+from models.domain.ids import is_id
+from models.domain.review import ReviewDecision, ReviewKind
+
+router = APIRouter(prefix="/api/v1/reviews", tags=["reviews"], route_class=StrictRoute)
+
+# Identity and eligibility are questions of compliance; the credit decision is the underwriter's.
+_ACTION: Final = {
+    ReviewKind.IDENTITY: Action.DECIDE_COMPLIANCE_REVIEW,
+    ReviewKind.ELIGIBILITY: Action.DECIDE_COMPLIANCE_REVIEW,
+    ReviewKind.CREDIT: Action.DECIDE_CREDIT_REVIEW,
+}
+PAGE: Final = 100
+
+
+@router.get("", response_model=ReviewListAnswer)
+async def open_reviews(principal: Caller, wired: Wired) -> ReviewListAnswer:
+    """The open reviews of your tenant, oldest first, at most 100."""
+    principal.require(Action.READ_REVIEWS)
+    views = await wired.reviews.open_ones(principal.tenant_id, PAGE)
+    return ReviewListAnswer(reviews=[ReviewAnswer.of(view) for view in views])
+
+
+@router.post("/{review_id}/decision", response_model=DecidedAnswer)
+async def decide(
+    review_id: str,
+    body: DecisionBody,
+    request: Request,
+    principal: Caller,
+    key: IdempotencyKey,
+    wired: Wired,
+) -> Response:
+    """Approve or reject, under your own name and with a reason."""
+    principal.require(Action.READ_REVIEWS)
+    if not is_id(review_id, "rev"):
+        raise NotFound("REVIEW_UNKNOWN")
+    review = await wired.reviews.find(principal.tenant_id, review_id)
+    principal.require(_ACTION[ReviewKind(review.kind)])
+    if review.applicant_id == principal.subject:
+        raise Problem(403, "NOT_ALLOWED", "Nobody decides about themselves.")
+    write = await write_key(request, principal, f"POST /api/v1/reviews/{review_id}/decision", key)
+    update_id = hashlib.sha256(f"{write.route}|{write.key}".encode()).hexdigest()
+
+    async def effect() -> dict[str, Any]:
+        await wired.messages.decide_review(
+            review.workflow_id,
+            ReviewDecision(review_id, body.approved, principal.subject, body.reason),
+            update_id,
+        )
+        return DecidedAnswer(review_id=review_id, approved=body.approved).model_dump()
+
+    return await answer_once(wired, write, effect)

@@ -1,0 +1,29 @@
+"""Names by which processes find each other in Temporal; renaming one breaks live histories."""
+
+from __future__ import annotations
+
+from typing import Final
+
+WORKFLOWS_QUEUE: Final = "caas-workflows"
+SCORING_QUEUE: Final = "caas-scoring"
+CHAIN_QUEUE: Final = "caas-chain"
+
+APPLICATION_WORKFLOW: Final = "CreditApplicationWorkflow"
+KYC_WORKFLOW: Final = "KYCWorkflow"
+RISK_WORKFLOW: Final = "RiskScoringWorkflow"
+SETTLEMENT_WORKFLOW: Final = "SettlementWorkflow"
+
+JOIN: Final = "join"
+IDENTITY_CONCLUDED: Final = "identity_concluded"
+VERIFICATION_ANSWERED: Final = "verification_answered"
+SETTLEMENT_OBSERVED: Final = "settlement_observed"
+ACCEPT_OFFER: Final = "accept_offer"
+DECIDE_REVIEW: Final = "decide_review"
+
+# Search attributes: ids and states only, never personal data.
+SEARCH_TENANT: Final = "CaasTenant"
+SEARCH_STAGE: Final = "CaasStage"
+SEARCH_STATE: Final = "CaasState"
+
+# A pure function the worker lends to workflows: (chain id, contract, borrower, Acceptance) -> bool.
+VERIFY_ACCEPTANCE: Final = "caas_verify_acceptance"

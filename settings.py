@@ -1,0 +1,232 @@
+"""Every setting, typed, read once from the environment (`CAAS_…`, nested by `__`).
+
+A wrong value stops the start with its name and the reason, never with its content. Secrets are
+`SecretStr`: they show up in no log and no error.
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.domain.failpoints import ENVIRONMENT_VARIABLE as FAILPOINTS_VARIABLE
+from models.domain.failpoints import parse as parse_failpoints
+
+ROOT: Final = Path(__file__).parent
+PREFIX: Final = "CAAS_"
+
+# Chains on which well-known test keys may be used: anvil's and Hardhat's default ids.
+SANDBOX_CHAIN_IDS: Final = frozenset({31337, 1337})
+
+
+class WrongSetting(Exception):
+    """One or more settings are wrong or missing; the message has a line for each."""
+
+
+class Environment(StrEnum):
+    """Where the process runs; failpoints and test keys exist in the sandbox alone."""
+
+    SANDBOX = "sandbox"
+    PRODUCTION = "production"
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    return text.rstrip("/")
+
+
+URL = Annotated[str, AfterValidator(_url)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Section(BaseModel):
+    """A group of settings; unknown names are refused, so a typo cannot silently do nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatabaseSettings(Section):
+    """PostgreSQL under our roles; each process needs only its own role's address."""
+
+    app_url: SecretStr | None = None
+    chain_url: SecretStr | None = None
+    relay_url: SecretStr | None = None
+    owner_url: SecretStr | None = None  # for migrations alone
+    pool_size: int = Field(default=10, ge=1, le=100)
+
+
+class TemporalSettings(Section):
+    """The Temporal frontend."""
+
+    address: str = "127.0.0.1:7233"
+    namespace: str = "caas"
+    # Where the Web UI is served: the only origin the codec endpoint answers to, besides our own.
+    ui_origin: URL | None = None
+    # How long a dead worker's workflows wait for it before another one takes them.
+    sticky_timeout_s: float = Field(default=2.0, ge=1, le=60)
+
+
+class IssuerSettings(Section):
+    """An issuer of access tokens; its keys are read from a file, never fetched by address."""
+
+    issuer: str
+    audience: str = "caas-api"
+    jwks_path: Path
+    algorithms: tuple[Literal["EdDSA", "ES256"], ...] = ("EdDSA",)
+
+
+class ChainSettings(Section):
+    """One EVM chain, its contract, and the one token per currency that settles there."""
+
+    chain_id: int = Field(ge=1)
+    rpc_url: URL
+    aggregator: str
+    token: str
+    token_decimals: int = Field(default=6, ge=2, le=36)
+    currency: Literal["USD", "EUR"] = "USD"
+    emt_authorised: bool = False
+    confirmations: int = Field(default=3, ge=1, le=10_000)
+    relayer_key: SecretStr | None = None  # for the chain lane alone
+    fee_cap_gwei: int = Field(default=200, ge=1, le=100_000)
+
+
+class IdentitySettings(Section):
+    """The identity vendor; two callback secrets are valid while one replaces the other."""
+
+    vendor: str = "identity"
+    url: URL
+    api_key: SecretStr
+    callback_url: URL
+    callback_secrets: tuple[SecretStr, ...] = Field(min_length=1, max_length=2)
+
+
+class BureauSettings(Section):
+    """The credit bureau."""
+
+    bureau: str = "bureau"
+    url: URL
+    api_key: SecretStr
+    deadline_s: float = Field(default=8.0, gt=0, le=60)
+
+
+class ProviderSettings(Section):
+    """A lender reached over its REST interface with OAuth2 client credentials."""
+
+    provider_id: str
+    kind: Literal["bank"]
+    url: URL
+    client_id: str
+    client_secret: SecretStr
+    lender_address: str
+
+
+class SanctionsSettings(Section):
+    """OFAC's files; the default is a tiny invented list for the sandbox."""
+
+    sdn_path: Path = ROOT / "adapters/sanctions/sample/sdn.csv"
+    alt_path: Path | None = ROOT / "adapters/sanctions/sample/alt.csv"
+    address_path: Path | None = ROOT / "adapters/sanctions/sample/add.csv"
+    comments_path: Path | None = None
+    # Real files are refused when aliases name entries the main file does not have (a cut-off
+    # download), unless this says to screen with what there is.
+    accept_incomplete: bool = False
+
+
+class APISettings(Section):
+    """The HTTP front door."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    max_body_bytes: int = Field(default=65_536, ge=1_024, le=1_048_576)
+
+
+class Settings(BaseSettings):
+    """The whole configuration of a process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+    )
+
+    environment: Environment = Environment.PRODUCTION
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    # version -> 32 bytes in base64; the first seals, the others still open.
+    master_keys: dict[str, SecretStr]
+    database: DatabaseSettings = DatabaseSettings()
+    temporal: TemporalSettings = TemporalSettings()
+    issuers: tuple[IssuerSettings, ...] = ()
+    chain: ChainSettings | None = None
+    identity: IdentitySettings | None = None
+    bureau: BureauSettings | None = None
+    providers: tuple[ProviderSettings, ...] = ()
+    sanctions: SanctionsSettings = SanctionsSettings()
+    rules_path: Path = ROOT / "models/policy/rules"
+    model_path: Path = ROOT / "models/risk/artifacts"
+    offers_deadline_s: float = Field(default=5.0, gt=0, le=60)
+    api: APISettings = APISettings()
+
+    def master_key_bytes(self) -> Mapping[str, bytes]:
+        """The master keys, decoded; raises WrongSetting for one that is not 32 bytes of base64."""
+        keys: dict[str, bytes] = {}
+        for version, secret in self.master_keys.items():
+            try:
+                keys[version] = base64.b64decode(secret.get_secret_value(), validate=True)
+            except ValueError:
+                raise WrongSetting(f"{PREFIX}MASTER_KEYS: {version!r} is not base64") from None
+            if len(keys[version]) != 32:
+                raise WrongSetting(f"{PREFIX}MASTER_KEYS: {version!r} does not have 32 bytes")
+        if not keys:
+            raise WrongSetting(f"{PREFIX}MASTER_KEYS: at least one key is needed")
+        return keys
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings of this environment; raises WrongSetting with a line per wrong one."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise WrongSetting("\n".join(_lines(error))) from None
+    settings.master_key_bytes()
+    armed = environment.get(FAILPOINTS_VARIABLE)
+    if armed:
+        _check_failpoints(armed, settings.environment)
+    return settings
+
+
+def settings_or_exit(environment: Mapping[str, str]) -> Settings:
+    """As `read_settings`; prints the lines and ends the process instead of raising."""
+    try:
+        return read_settings(environment)
+    except WrongSetting as error:
+        sys.exit(str(error))
+
+
+def missing(name: str, needed_by: str) -> WrongSetting:
+    """The error for a setting this process cannot do without."""
+    return WrongSetting(f"{PREFIX}{name}: needed by {needed_by}, but not set")
+
+
+def _check_failpoints(armed: str, environment: Environment) -> None:
+    if environment is not Environment.SANDBOX:
+        raise WrongSetting(f"{FAILPOINTS_VARIABLE}: failpoints are armed outside the sandbox")
+    try:
+        parse_failpoints(armed)
+    except ValueError as error:
+        raise WrongSetting(f"{FAILPOINTS_VARIABLE}: {error}") from None
+
+
+def _lines(error: ValidationError) -> list[str]:
+    return [
+        f"{PREFIX}{'__'.join(str(part).upper() for part in each['loc'])}: {each['msg']}"
+        for each in error.errors(include_input=False, include_context=False)
+    ]

@@ -1,0 +1,338 @@
+"""The one place where adapters meet activities and routes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import structlog
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from activities.compliance import ComplianceActivities
+from activities.kyc import KYCActivities
+from activities.notices import NoticeActivities
+from activities.offers import OfferActivities
+from activities.ports.name_screener import NameScreener
+from activities.ports.rule_book import RuleBook
+from activities.ports.scorer import Scorer
+from activities.reviews import ReviewActivities
+from activities.risk import RiskActivities
+from activities.settlement import ChainActivities, LoanBookActivities
+from adapters import telemetry
+from adapters.bureau.bureau import HTTPCreditBureau
+from adapters.chain import eip712
+from adapters.http import HTTPCaller, new_client
+from adapters.identity.callback_signature import decode_secret
+from adapters.identity.verifier import HTTPIdentityVerifier
+from adapters.postgres.applications import PostgresApplications
+from adapters.postgres.callbacks import PostgresCallbacks
+from adapters.postgres.database import Database
+from adapters.postgres.decisions import PostgresDecisionRecords
+from adapters.postgres.idempotency import IdempotentWrites
+from adapters.postgres.kyc import PostgresKYCRecords
+from adapters.postgres.loans import PostgresApplicationClosing, PostgresLoanBook
+from adapters.postgres.offers import PostgresOfferRecords
+from adapters.postgres.reviews import PostgresReviewRecords
+from adapters.postgres.risk import PostgresRiskRecords
+from adapters.postgres.settlements import PostgresChainRecords
+from adapters.postgres.sweeping import PostgresStartIntents
+from adapters.postgres.watching import PostgresOpenSettlements
+from adapters.providers.bank import BankProvider
+from adapters.sanctions.fail_closed import FailClosedScreener
+from adapters.sanctions.ofac import OFACScreener, SanctionsListUnavailable
+from adapters.sweeper import Sweeper
+from adapters.temporal import LentFunctions, PayloadDesk, TemporalMessages, connect
+from adapters.vault import Keyring
+from api.auth import TokenVerifier, TrustedIssuer
+from api.deps import Services
+from models.domain.offer import SettlementVenue
+from models.domain.routing import VERIFY_ACCEPTANCE
+from models.policy.engine import RuleBook as CompiledRuleBook
+from models.policy.fail_closed import ReferringRuleBook
+from models.policy.rule_file import RuleBookInvalid
+from settings import (
+    SANDBOX_CHAIN_IDS,
+    ChainSettings,
+    Environment,
+    ProviderSettings,
+    Settings,
+    WrongSetting,
+    missing,
+)
+
+if TYPE_CHECKING:
+    from adapters.chain.aggregator import EVMSettlementChain
+    from adapters.chain.watcher import BlockWatcher
+
+log = structlog.get_logger()
+
+# What the worker lends to workflows, which must not import elliptic curves.
+LENT_FUNCTIONS = LentFunctions({VERIFY_ACCEPTANCE: eip712.verify_acceptance})
+
+
+class Wiring:
+    """Connections of one process, opened as they are needed and closed together."""
+
+    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+        self.settings = settings
+        self.keyring = Keyring(settings.master_key_bytes())
+        self._stack = stack
+        self._http: httpx.AsyncClient | None = None
+        self._client: Client | None = None
+        self._databases: dict[str, Database] = {}
+        self._chain: EVMSettlementChain | None = None
+
+    async def database(self, role: str) -> Database:
+        """The database under one of our roles: app, chain or relay."""
+        if role not in self._databases:
+            url = getattr(self.settings.database, f"{role}_url")
+            if url is None:
+                raise missing(f"DATABASE__{role.upper()}_URL", f"the role {role}")
+            database = await Database.connect(
+                url.get_secret_value(), self.keyring, max_size=self.settings.database.pool_size
+            )
+            self._stack.push_async_callback(database.close)
+            self._databases[role] = database
+        return self._databases[role]
+
+    async def temporal(self) -> Client:
+        """The Temporal client, with encrypted payloads."""
+        if self._client is None:
+            address = self.settings.temporal
+            self._client = await connect(address.address, address.namespace, self.keyring)
+        return self._client
+
+    async def messages(self) -> TemporalMessages:
+        """Messages to workflows."""
+        return TemporalMessages(await self.temporal())
+
+    def chain_settings(self) -> ChainSettings:
+        """The chain's settings; WrongSetting without them."""
+        if self.settings.chain is None:
+            raise missing("CHAIN", "settlement")
+        return self.settings.chain
+
+    def venue(self) -> SettlementVenue:
+        """Where loans settle."""
+        chain = self.chain_settings()
+        return SettlementVenue(chain.chain_id, chain.aggregator, chain.token, chain.token_decimals)
+
+    async def chain(self) -> EVMSettlementChain:
+        """The chain with its relaying key: for the chain lane alone."""
+        # web3 takes a second and a half to load; processes that do not sign do not pay for it.
+        from adapters.chain.aggregator import EVMSettlementChain  # noqa: PLC0415
+
+        if self._chain is None:
+            chain = self.chain_settings()
+            if chain.relayer_key is None:
+                raise missing("CHAIN__RELAYER_KEY", "the role chain")
+            sandbox = self.settings.environment is Environment.SANDBOX
+            self._chain = await EVMSettlementChain.connect(
+                chain.rpc_url,
+                chain.chain_id,
+                chain.aggregator,
+                chain.token,
+                chain.token_decimals,
+                private_key=chain.relayer_key.get_secret_value(),
+                confirmations=chain.confirmations,
+                sandbox_chain_ids=SANDBOX_CHAIN_IDS if sandbox else (),
+                fee_cap_wei=chain.fee_cap_gwei * 10**9,
+            )
+            self._stack.push_async_callback(self._chain.close)
+        return self._chain
+
+    def caller(self, base_url: str, deadline_s: float) -> HTTPCaller:
+        """A bounded HTTP caller over this process's one client."""
+        if self._http is None:
+            self._http = new_client()
+            self._stack.push_async_callback(self._http.aclose)
+        return HTTPCaller(self._http, base_url, deadline_s)
+
+    def providers(self) -> dict[str, BankProvider]:
+        """The configured lenders by id."""
+        return {each.provider_id: self._provider(each) for each in self.settings.providers}
+
+    def _provider(self, provider: ProviderSettings) -> BankProvider:
+        return BankProvider(
+            self.caller(provider.url, self.settings.offers_deadline_s),
+            provider.provider_id,
+            client_id=provider.client_id,
+            client_secret=provider.client_secret.get_secret_value(),
+            terms_hash=eip712.terms_hash,
+            lender_address=provider.lender_address,
+        )
+
+    def screener(self) -> NameScreener:
+        """The sanctions list; without a usable one, a screener that clears nobody."""
+        paths = self.settings.sanctions
+        try:
+            return OFACScreener.load(
+                paths.sdn_path,
+                paths.alt_path,
+                paths.address_path,
+                paths.comments_path,
+                accept_incomplete=paths.accept_incomplete,
+            )
+        except SanctionsListUnavailable as error:
+            log.error("sanctions_list_unavailable", reason=str(error))
+            return FailClosedScreener()
+
+    def rules(self) -> RuleBook:
+        """The rule book; without a valid one, every application goes to a person."""
+        try:
+            return CompiledRuleBook.load(self.settings.rules_path)
+        except RuleBookInvalid as error:
+            log.error("rule_book_invalid", reason=str(error))
+            return ReferringRuleBook()
+
+    async def workflow_activities(self) -> list[Any]:
+        """What runs beside the workflows: our own database, vendors, lenders' offers."""
+        app = await self.database("app")
+        screener = self.screener()
+        identity = self.settings.identity
+        if identity is None:
+            raise missing("IDENTITY", "the role workflows")
+        verifier = HTTPIdentityVerifier(
+            self.caller(identity.url, 10.0),
+            identity.vendor,
+            identity.api_key.get_secret_value(),
+            f"{identity.callback_url}/callbacks/{identity.vendor}",
+        )
+        return [
+            KYCActivities(PostgresKYCRecords(app), verifier, screener, await self.messages()),
+            ComplianceActivities(
+                PostgresDecisionRecords(app),
+                self.rules(),
+                screener,
+                emt_authorised=self.chain_settings().emt_authorised,
+            ),
+            ReviewActivities(PostgresReviewRecords(app)),
+            OfferActivities(
+                PostgresOfferRecords(app, self.venue()),
+                list(self.providers().values()),
+                self.venue(),
+                eip712.loan_reference,
+                deadline_s=self.settings.offers_deadline_s,
+            ),
+            LoanBookActivities(PostgresLoanBook(app)),
+            NoticeActivities(PostgresApplicationClosing(app)),
+        ]
+
+    async def risk_activities(self) -> RiskActivities:
+        """Evidence and scoring; without a usable model, everybody is referred to a person."""
+        bureau = self.settings.bureau
+        if bureau is None:
+            raise missing("BUREAU", "the role scoring")
+        return RiskActivities(
+            PostgresRiskRecords(await self.database("app")),
+            HTTPCreditBureau(
+                self.caller(bureau.url, bureau.deadline_s),
+                bureau.bureau,
+                bureau.api_key.get_secret_value(),
+            ),
+            self._scorer(),
+            deadline_s=bureau.deadline_s,
+        )
+
+    def _scorer(self) -> Scorer:
+        # numba and shap take seconds to load: for the scoring role alone.
+        from models.risk.artefact import ModelUnavailable  # noqa: PLC0415
+        from models.risk.scoring import CreditScorer, LoadedModel, UnavailableScorer  # noqa: PLC0415
+
+        try:
+            return CreditScorer(LoadedModel.load(self.settings.model_path))
+        except ModelUnavailable as error:
+            log.error("model_unavailable", reason=str(error))
+            return UnavailableScorer()
+
+    async def chain_activities(self) -> ChainActivities:
+        """Confirming, signing and sending: under the role of the chain lane."""
+        chain = await self.chain()
+        records = PostgresChainRecords(
+            await self.database("chain"), chain.venue.chain_id, chain.sender
+        )
+        return ChainActivities(records, chain, self.providers())
+
+    async def watcher(self) -> BlockWatcher:
+        """The block watcher of the chain."""
+        from adapters.chain.watcher import BlockWatcher  # noqa: PLC0415
+
+        chain = await self.chain()
+        settlements = PostgresOpenSettlements(await self.database("chain"), chain.venue.chain_id)
+        return BlockWatcher(chain, settlements, await self.messages())
+
+    async def sweeper(self) -> Sweeper:
+        """What restarts what a crash left behind."""
+        relay = await self.database("relay")
+        return Sweeper(PostgresStartIntents(relay), PostgresCallbacks(relay), await self.messages())
+
+
+@asynccontextmanager
+async def wired(settings: Settings) -> AsyncIterator[Wiring]:
+    """The wiring of one process; everything it opened is closed at the end."""
+    telemetry.configure(settings.log_level)
+    async with AsyncExitStack() as stack:
+        yield Wiring(settings, stack)
+
+
+@asynccontextmanager
+async def api_services(settings: Settings) -> AsyncIterator[Services]:
+    """What the API's routes use; background starts are awaited before it closes."""
+    background: set[asyncio.Task[None]] = set()
+
+    def start_soon(work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        background.add(task)
+        task.add_done_callback(background.discard)
+
+    async with wired(settings) as wiring:
+        database = await wiring.database("app")
+        yield Services(
+            database=database,
+            applications=PostgresApplications(database),
+            reviews=PostgresReviewRecords(database),
+            callbacks=PostgresCallbacks(database),
+            writes=IdempotentWrites(database),
+            messages=await wiring.messages(),
+            payloads=PayloadDesk(wiring.keyring),
+            tokens=TokenVerifier(_issuers(settings)),
+            venue=wiring.venue(),
+            settled_currency=wiring.chain_settings().currency,
+            callback_secrets=_callback_secrets(settings),
+            start_soon=start_soon,
+        )
+        await asyncio.gather(*background, return_exceptions=True)
+
+
+def _issuers(settings: Settings) -> list[TrustedIssuer]:
+    if not settings.issuers:
+        raise missing("ISSUERS", "the API")
+    issuers = []
+    for position, each in enumerate(settings.issuers):
+        try:
+            issuers.append(
+                TrustedIssuer.read(each.issuer, each.audience, each.jwks_path, each.algorithms)
+            )
+        except (OSError, ValueError) as error:
+            raise WrongSetting(
+                f"CAAS_ISSUERS__{position}__JWKS_PATH: {type(error).__name__}"
+            ) from error
+    return issuers
+
+
+def _callback_secrets(settings: Settings) -> dict[str, tuple[bytes, ...]]:
+    identity = settings.identity
+    if identity is None:
+        raise missing("IDENTITY", "the API")
+    return {identity.vendor: tuple(_secret(each) for each in identity.callback_secrets)}
+
+
+def _secret(secret: SecretStr) -> bytes:
+    try:
+        return decode_secret(secret.get_secret_value())
+    except ValueError as error:
+        raise WrongSetting(f"CAAS_IDENTITY__CALLBACK_SECRETS: {error}") from None

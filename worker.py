@@ -1,0 +1,124 @@
+"""What runs on which task queue: `python worker.py --role workflows|scoring|chain|relay`.
+
+    workflows   all workflows; local activities on our database; vendors and lenders' offers
+    scoring     evidence and the risk model (its own processes: it is bound to the processor)
+    chain       the only role with the relaying key: signs, sends, and watches blocks
+    relay       starts and delivers what a crash left behind
+
+One process may have several roles: repeat `--role`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Annotated, Any
+
+import structlog
+import typer
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from adapters.temporal import ErrorTypes
+from models.domain.errors import CreditError
+from models.domain.routing import CHAIN_QUEUE, SCORING_QUEUE, WORKFLOWS_QUEUE
+from settings import Settings, WrongSetting, settings_or_exit
+from wiring import LENT_FUNCTIONS, Wiring, wired
+from workflows.credit_application import CreditApplicationWorkflow
+from workflows.kyc import KYCWorkflow
+from workflows.risk_scoring import RiskScoringWorkflow
+from workflows.settlement import SettlementWorkflow
+
+log = structlog.get_logger()
+
+WORKFLOWS = [CreditApplicationWorkflow, KYCWorkflow, RiskScoringWorkflow, SettlementWorkflow]
+
+# Values and activity signatures are pure and shared; workflow files themselves stay sandboxed.
+SANDBOX = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules("models", "activities")
+)
+
+
+async def run(roles: list[str], settings: Settings, stop: asyncio.Event) -> None:
+    """Run the roles until told to stop, then let what is under way finish."""
+    async with wired(settings) as wiring, AsyncExitStack() as running:
+        background = []
+        for role in roles:
+            for part in await _parts(role, wiring):
+                if isinstance(part, Worker):
+                    await running.enter_async_context(part)
+                else:
+                    background.append(asyncio.create_task(part.run(stop)))
+        print("READY", *roles, flush=True)
+        log.info("worker_ready", role=",".join(roles))
+        stopped = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([stopped, *background], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        for task in done | set(background):
+            await task
+
+
+async def _parts(role: str, wiring: Wiring) -> list[Any]:
+    """The workers and loops of one role."""
+    match role:
+        case "workflows":
+            activities = await wiring.workflow_activities()
+            return [await _worker(wiring, WORKFLOWS_QUEUE, activities, workflows=WORKFLOWS)]
+        case "scoring":
+            return [await _worker(wiring, SCORING_QUEUE, [await wiring.risk_activities()])]
+        case "chain":
+            activities = [await wiring.chain_activities()]
+            return [await _worker(wiring, CHAIN_QUEUE, activities), await wiring.watcher()]
+        case "relay":
+            return [await wiring.sweeper()]
+        case _:
+            raise WrongSetting(f"--role: {role!r} is none of workflows, scoring, chain, relay")
+
+
+async def _worker(
+    wiring: Wiring, queue: str, subjects: list[Any], *, workflows: list[type] | None = None
+) -> Worker:
+    sticky = timedelta(seconds=wiring.settings.temporal.sticky_timeout_s)
+    return Worker(
+        await wiring.temporal(),
+        task_queue=queue,
+        workflows=workflows or [],
+        activities=[each for subject in subjects for each in activities_of(subject)],
+        workflow_runner=SANDBOX,
+        interceptors=[ErrorTypes(), LENT_FUNCTIONS],
+        sticky_queue_schedule_to_start_timeout=sticky,
+        graceful_shutdown_timeout=timedelta(seconds=5),
+    )
+
+
+def activities_of(subject: object) -> list[Callable[..., Any]]:
+    """The activity methods of one subject."""
+    methods = (getattr(subject, name) for name in dir(subject) if not name.startswith("_"))
+    return [each for each in methods if hasattr(each, "__temporal_activity_definition")]
+
+
+def main(role: Annotated[list[str], typer.Option(help="Repeat for several roles.")]) -> None:
+    """Run one or more roles until SIGTERM or SIGINT."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    settings = settings_or_exit(os.environ)
+
+    async def until_signalled() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await run(role, settings, stop)
+
+    try:
+        asyncio.run(until_signalled())
+    except (WrongSetting, CreditError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    typer.run(main)
