@@ -80,7 +80,7 @@ class IssuerSettings(Section):
     issuer: str
     audience: str = "caas-api"
     jwks_path: Path
-    algorithms: tuple[Literal["EdDSA", "ES256"], ...] = ("EdDSA",)
+    algorithms: tuple[Literal["Ed25519", "ES256", "EdDSA"], ...] = ("Ed25519",)
 
 
 class ChainSettings(Section):

@@ -45,8 +45,9 @@ from adapters.providers.bank import BankProvider
 from adapters.sanctions.fail_closed import FailClosedScreener
 from adapters.sanctions.ofac import OFACScreener, SanctionsListUnavailable
 from adapters.sweeper import Sweeper
-from adapters.temporal import LentFunctions, PayloadDesk, TemporalMessages, connect
+from adapters.temporal import LentFunctions, PayloadDesk, connect
 from adapters.vault import Keyring
+from adapters.workflow_messages import TemporalMessages
 from api.auth import TokenVerifier, TrustedIssuer
 from api.deps import Services
 from models.domain.offer import SettlementVenue

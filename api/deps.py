@@ -24,7 +24,8 @@ from adapters.postgres.database import Database
 from adapters.postgres.idempotency import IdempotentWrites
 from adapters.postgres.reviews import PostgresReviewRecords
 from adapters.strict_json import parse_object
-from adapters.temporal import PayloadDesk, TemporalMessages
+from adapters.temporal import PayloadDesk
+from adapters.workflow_messages import TemporalMessages
 from api.auth import Principal, TokenVerifier, unauthorised
 from api.errors import Problem
 from models.domain.errors import Refused, Transient

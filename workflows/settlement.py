@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
@@ -20,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
 SETTLEMENT_FAILED = "SETTLEMENT_FAILED"
 
 
-@workflow.defn(name=SETTLEMENT_WORKFLOW, versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn(name=SETTLEMENT_WORKFLOW)
 class SettlementWorkflow:
     """Pays one accepted offer; ends `final` with a booked loan, or `failed` with a reason."""
 

@@ -26,14 +26,13 @@ from api.deps import (
     write_key,
 )
 from api.errors import Problem
-from api.schemas.applications import (
-    AcceptBody,
+from api.schemas.application_answers import (
     AcceptedAnswer,
     ApplicationAnswer,
-    ApplicationBody,
     Links,
     SubmittedAnswer,
 )
+from api.schemas.applications import AcceptBody, ApplicationBody
 from models.domain.application import ApplicationRef, Stage, State
 from models.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from models.domain.ids import is_id, new_id

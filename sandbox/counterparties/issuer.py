@@ -1,6 +1,6 @@
 """The sandbox's token issuer: what an identity provider is in production.
 
-Signs access tokens (RFC 9068, header `typ: at+jwt`) with its own Ed25519 key (`alg: EdDSA`) and
+Signs access tokens (RFC 9068, header `typ: at+jwt`) with its own key (`alg: Ed25519`, RFC 9864) and
 publishes the public half as a JWK set. On the command line it prints a token:
 
     python -m sandbox.counterparties.issuer --dir DIR --subject SUB --tenant TENANT --role ROLE
@@ -13,7 +13,6 @@ import json
 import os
 import time
 import uuid
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +22,7 @@ from joserfc.jwk import OKPKey
 
 ISSUER: Final = "urn:caas:sandbox-issuer"
 AUDIENCE: Final = "caas-api"
-ALGORITHM: Final = "EdDSA"
+ALGORITHM: Final = "Ed25519"
 
 JWKS_FILE: Final = "jwks.json"
 _PRIVATE_FILE: Final = "issuer-private-key.json"
@@ -101,8 +100,6 @@ def _replace(path: Path, document: dict[str, Any], *, mode: int) -> None:
 
 def main() -> None:
     """Print a token of the issuer in a directory."""
-    # The library prefers the newer name "Ed25519" (RFC 9864), which few identity providers send.
-    warnings.filterwarnings("ignore", message="EdDSA is deprecated")
     parser = argparse.ArgumentParser(description="Print an access token of the sandbox's issuer.")
     parser.add_argument("--dir", type=Path, required=True, help="the issuer's directory")
     parser.add_argument("--subject", required=True)

@@ -17,12 +17,10 @@ from sandbox.counterparties.issuer import AUDIENCE, ISSUER, SandboxIssuer
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
-
 
 def decoded(token: str, issuer: SandboxIssuer) -> jwt.Token:
     keys = KeySet.import_key_set(json.loads(issuer.jwks_path.read_text()))
-    return jwt.decode(token, keys, algorithms=["EdDSA"])
+    return jwt.decode(token, keys, algorithms=["Ed25519"])
 
 
 def test_a_token_verifies_against_the_published_keys(tmp_path) -> None:

@@ -1,0 +1,150 @@
+"""A borrower with a real wallet: applies, follows, signs and accepts through the public API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx
+
+from adapters.chain.eip712 import sign_acceptance, sign_wallet_ownership
+from sandbox.services.deployment import Deployment
+from sandbox.wallets import Wallet, wallet
+
+PERSONAS: Final = Path(__file__).parent / "personas"
+ACCEPTANCE_VALID_S: Final = 3600
+FOLLOW_EVERY_S: Final = 0.25
+TERMINAL: Final = frozenset({"funded", "declined", "withdrawn", "expired", "blocked", "rejected"})
+
+
+class UnknownPersonaError(Exception):
+    """There is no such persona."""
+
+
+def persona(name: str) -> dict[str, Any]:
+    """A persona's data; UnknownPersonaError lists those there are."""
+    path = PERSONAS / f"{name}.json"
+    if not path.is_file():
+        known = ", ".join(sorted(each.stem for each in PERSONAS.glob("*.json")))
+        raise UnknownPersonaError(f"there is no persona {name!r}; there are: {known}")
+    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return document
+
+
+@dataclass(frozen=True)
+class Borrower:
+    """One person with a wallet and an access token."""
+
+    http: httpx.AsyncClient
+    data: Mapping[str, Any]
+    wallet: Wallet
+    deployment: Deployment
+    token: str
+
+    @classmethod
+    def of(
+        cls,
+        http: httpx.AsyncClient,
+        data: Mapping[str, Any],
+        seed: bytes,
+        deployment: Deployment,
+        token: str,
+    ) -> Self:
+        """The borrower of a persona; the wallet belongs to tenant and user."""
+        return cls(
+            http, data, wallet(f"borrower:{data['tenant']}:{data['user_id']}", seed), deployment,
+            token,
+        )  # fmt: skip
+
+    def application_body(self) -> dict[str, Any]:
+        """The body of `POST /api/v1/applications`, with a fresh proof of the wallet."""
+        issued_at = int(time.time())
+        signature = sign_wallet_ownership(
+            self.data["tenant"],
+            self.data["user_id"],
+            self.wallet.address,
+            issued_at,
+            chain_id=self.deployment.chain_id,
+            aggregator=self.deployment.aggregator,
+            private_key=self.wallet.private_key,
+        )
+        stated = {
+            name: value for name, value in self.data.items() if name not in ("tenant", "user_id")
+        }
+        return {
+            **stated,
+            "wallet": {
+                "address": self.wallet.address,
+                "issued_at": issued_at,
+                "signature": signature,
+            },
+        }
+
+    def acceptance_body(self, offer: Mapping[str, Any]) -> dict[str, Any]:
+        """The body of `POST …/accept`, signed by the wallet over the offer's terms hash."""
+        nonce, deadline = secrets.randbits(128), int(time.time()) + ACCEPTANCE_VALID_S
+        signature = sign_acceptance(
+            offer["terms_hash"],
+            self.wallet.address,
+            nonce,
+            deadline,
+            chain_id=offer["chain_id"],
+            aggregator=offer["aggregator"],
+            private_key=self.wallet.private_key,
+        )
+        return {
+            "offer_id": offer["offer_id"],
+            "terms_hash": offer["terms_hash"],
+            "borrower": self.wallet.address,
+            "nonce": str(nonce),
+            "deadline": deadline,
+            "signature": signature,
+        }
+
+    async def apply(self, key: str | None = None) -> str:
+        """Submit the application; returns its id."""
+        answer = await self.post("/api/v1/applications", self.application_body(), key)
+        return str(answer["application_id"])
+
+    async def accept(
+        self, application_id: str, offer: Mapping[str, Any], key: str | None = None
+    ) -> dict[str, Any]:
+        """Accept an offer."""
+        path = f"/api/v1/applications/{application_id}/accept"
+        return await self.post(path, self.acceptance_body(offer), key)
+
+    async def view(self, application_id: str) -> dict[str, Any]:
+        """The application as the API shows it."""
+        answer = await self.http.get(
+            f"/api/v1/applications/{application_id}", headers=self.headers()
+        )
+        answer.raise_for_status()
+        document: dict[str, Any] = answer.json()
+        return document
+
+    async def until(self, application_id: str, *states: str, timeout_s: float) -> dict[str, Any]:
+        """Follow the application into one of the states, or any ending; TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                view = await self.view(application_id)
+                if view["state"] in states or view["state"] in TERMINAL:
+                    return view
+                await asyncio.sleep(FOLLOW_EVERY_S)
+
+    async def post(self, path: str, body: Any, key: str | None = None) -> dict[str, Any]:
+        """A write with an idempotency key; raises httpx.HTTPStatusError on refusal."""
+        headers = {**self.headers(), "Idempotency-Key": key or secrets.token_urlsafe(16)}
+        answer = await self.http.post(path, json=body, headers=headers)
+        answer.raise_for_status()
+        document: dict[str, Any] = answer.json()
+        return document
+
+    def headers(self) -> dict[str, str]:
+        """What authenticates the borrower."""
+        return {"Authorization": f"Bearer {self.token}"}

@@ -1,0 +1,1 @@
+"""Personas: data of invented people, never code paths."""

@@ -1,0 +1,347 @@
+"""Everything the product runs on, on this machine: real services, counterparties, our processes.
+
+The product is started as anywhere else, from its own entry points and `CAAS_…` settings: the
+sandbox only supplies addresses and keys, which are drawn anew for every state directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import httpx
+
+from adapters.postgres.schema import migrate
+from sandbox.counterparties.issuer import SandboxIssuer
+from sandbox.services.chain import SANDBOX_CHAIN_ID, Anvil
+from sandbox.services.deployment import Deployment, deploy
+from sandbox.services.ports import LOOPBACK, claim_port
+from sandbox.services.postgres import Postgres
+from sandbox.services.process import ManagedProcess
+from sandbox.services.temporal import TemporalServer
+from sandbox.wallets import DEVELOPMENT_DEPLOYER_KEY, Wallet, seed_in, wallet
+from settings import ROOT
+
+DATABASE: Final = "caas"
+DATABASE_ROLES: Final = ("app", "chain", "relay")
+VENDOR: Final = "identity"
+BANK: Final = "first-harbour-bank"
+_START_LIMIT_S: Final = 60.0
+
+# Which roles share a process here; a production deployment gives each its own.
+WORKER_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "worker-workflows": ("workflows", "relay"),
+    "worker-scoring": ("scoring",),
+    "worker-chain": ("chain",),
+}
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StackOptions:
+    """What may differ between a demo and a test; None for a port means any free one."""
+
+    block_time_s: int = 1
+    confirmations: int = 3
+    headless: bool = False
+    durable: bool = True
+    quote_validity_s: int = 900
+    identity_delay_s: float = 0.5
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def ports_from(environment: Mapping[str, str]) -> dict[str, int]:
+        """Ports set by `CAAS_…_PORT`; ValueError names the one that is no port."""
+        ports = {}
+        for name in ("API", "POSTGRES", "TEMPORAL", "TEMPORAL_UI", "CHAIN"):
+            text = environment.get(f"CAAS_{name}_PORT", "")
+            if text:
+                if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+                    raise ValueError(f"CAAS_{name}_PORT: {text!r} is not a port")
+                ports[name] = int(text)
+        return ports
+
+
+class Stack:
+    """The whole product with everything around it; `start` it, use it, `stop` it."""
+
+    def __init__(self, state_dir: Path, options: StackOptions = StackOptions()) -> None:
+        self.state_dir = state_dir.absolute()
+        self.options = options
+        ports = options.ports
+        self.postgres = Postgres(self.state_dir, ports.get("POSTGRES"), durable=options.durable)
+        self.chain = Anvil(
+            self.state_dir, SANDBOX_CHAIN_ID, options.block_time_s, ports.get("CHAIN")
+        )
+        self.api_port = claim_port(ports.get("API"), "CAAS_API_PORT")
+        self.temporal = TemporalServer(
+            self.state_dir,
+            ports.get("TEMPORAL"),
+            ports.get("TEMPORAL_UI"),
+            codec_endpoint=f"{self.api_url}/codec",
+            headless=options.headless,
+        )
+        self.issuer = SandboxIssuer.create(self.state_dir / "issuer")
+        seed = seed_in(self.state_dir)
+        self.lender: Wallet = wallet("lender:bank", seed)
+        self.relayer: Wallet = wallet("relayer", seed)
+        self.seed = seed
+        self.deployment: Deployment | None = None
+        self.processes: dict[str, ManagedProcess] = {}
+        self._ports: dict[str, int] = {}
+        self._secrets = _Secrets()
+
+    @property
+    def api_url(self) -> str:
+        """Where the API listens."""
+        return f"http://{LOOPBACK}:{self.api_port}"
+
+    async def start(self, say: Say = lambda _: None) -> None:
+        """Start everything in the order it is needed; `say` hears what is ready."""
+        await asyncio.gather(
+            self._start_database(say), self._start_chain(say), self._start_temporal(say)
+        )
+        await asyncio.gather(*(self._start_counterparty(name) for name in _COUNTERPARTIES))
+        say("identity vendor, credit bureau and bank")
+        await asyncio.gather(self.start_api(), *(self.start_worker(name) for name in WORKER_GROUPS))
+        say("API and workers")
+
+    async def stop(self) -> None:
+        """Stop everything in the reverse order; leaves no process."""
+        await asyncio.gather(*(each.terminate() for each in self.processes.values()))
+        await asyncio.gather(self.temporal.stop(), self.postgres.stop(), self.chain.stop())
+
+    async def start_api(self, extra: Mapping[str, str] | None = None) -> ManagedProcess:
+        """Start the API as it is started anywhere."""
+        command = [
+            sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory",
+            "--host", LOOPBACK, "--port", str(self.api_port), "--no-access-log",
+            "--log-level", "warning", "--timeout-graceful-shutdown", "3",
+        ]  # fmt: skip
+        process = await self._start_process("api", command, extra)
+
+        async def answers() -> bool:
+            return await _answers(f"{self.api_url}/readyz")
+
+        await process.ready(answers, _START_LIMIT_S)
+        return process
+
+    async def start_worker(
+        self, name: str, extra: Mapping[str, str] | None = None
+    ) -> ManagedProcess:
+        """Start one worker process; returns when it polls its task queues."""
+        roles = [part for role in WORKER_GROUPS[name] for part in ("--role", role)]
+        process = await self._start_process(name, [sys.executable, "worker.py", *roles], extra)
+
+        async def polls() -> bool:
+            return "READY" in process.log_tail()
+
+        await process.ready(polls, _START_LIMIT_S)
+        return process
+
+    def environment(self) -> dict[str, str]:
+        """The settings of our processes, as an operator would export them."""
+        assert self.deployment is not None
+        secret = self._secrets
+        dsn = self.postgres.dsn
+        environment = {
+            "CAAS_ENVIRONMENT": "sandbox",
+            "CAAS_MASTER_KEYS": json.dumps({"v1": secret.master_key}),
+            "CAAS_TEMPORAL__ADDRESS": self.temporal.address,
+            "CAAS_TEMPORAL__NAMESPACE": self.temporal.namespace,
+            "CAAS_API__PORT": str(self.api_port),
+            "CAAS_ISSUERS": json.dumps(
+                [{"issuer": "urn:caas:sandbox-issuer", "jwks_path": str(self.issuer.jwks_path)}]
+            ),
+            "CAAS_CHAIN": json.dumps(self._chain_settings()),
+            "CAAS_IDENTITY": json.dumps(
+                {
+                    "vendor": VENDOR,
+                    "url": self._url("identity_vendor"),
+                    "api_key": secret.identity_key,
+                    "callback_url": self.api_url,
+                    "callback_secrets": [secret.callback_secret],
+                }
+            ),
+            "CAAS_BUREAU": json.dumps({"url": self._url("bureau"), "api_key": secret.bureau_key}),
+            "CAAS_PROVIDERS": json.dumps([self._bank_settings()]),
+        }
+        if self.temporal.ui_url:
+            environment["CAAS_TEMPORAL__UI_ORIGIN"] = self.temporal.ui_url
+        for role in DATABASE_ROLES:
+            url = dsn(DATABASE, f"caas_{role}", secret.database[role])
+            environment[f"CAAS_DATABASE__{role.upper()}_URL"] = url
+        return environment
+
+    def callback_secret(self) -> str:
+        """What the identity vendor signs with: for tests that play the vendor."""
+        return self._secrets.callback_secret
+
+    def token(self, subject: str, tenant: str, *roles: str, **overrides: Any) -> str:
+        """An access token of the sandbox issuer."""
+        return self.issuer.token(subject, tenant, list(roles), **overrides)
+
+    def counterparty_log(self, name: str) -> Path:
+        """What a counterparty itself wrote down about its requests and effects."""
+        return self.state_dir / "counterparties" / f"{name}.jsonl"
+
+    async def _start_database(self, say: Say) -> None:
+        await self.postgres.start()
+        say("PostgreSQL")
+        administrator = await asyncpg.connect(self.postgres.dsn())
+        try:
+            known = await administrator.fetchval(
+                "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", DATABASE
+            )
+            if not known:
+                await administrator.execute(
+                    f"CREATE ROLE caas_owner LOGIN CREATEROLE PASSWORD '{self._secrets.owner}'"
+                )
+                await administrator.execute(f"CREATE DATABASE {DATABASE} OWNER caas_owner")
+            await migrate(self.postgres.dsn(DATABASE, "caas_owner", self._secrets.owner))
+            for role in DATABASE_ROLES:
+                await administrator.execute(
+                    f"ALTER ROLE caas_{role} LOGIN PASSWORD '{self._secrets.database[role]}'"
+                )
+        finally:
+            await administrator.close()
+        say("database schema")
+
+    async def _start_chain(self, say: Say) -> None:
+        await self.chain.start()
+        self.deployment = await deploy(
+            self.chain.rpc_url,
+            self.chain.chain_id,
+            DEVELOPMENT_DEPLOYER_KEY,
+            [self.lender.private_key],
+            relayer=self.relayer.address,
+        )
+        say(f"EVM chain {self.chain.chain_id} with CreditAggregator {self.deployment.aggregator}")
+
+    async def _start_temporal(self, say: Say) -> None:
+        await self.temporal.start()
+        say("Temporal")
+
+    async def _start_counterparty(self, name: str) -> None:
+        home = self.state_dir / "counterparties"
+        home.mkdir(parents=True, exist_ok=True)
+        config = home / f"{name}.json"
+        config.touch(mode=0o600)
+        config.write_text(json.dumps(self._counterparty_config(name)))
+        port = self._ports.setdefault(name, claim_port(None, ""))
+        command = [
+            sys.executable, "-m", f"sandbox.counterparties.{name}", "--port", str(port),
+            "--config", str(config), "--log", str(self.counterparty_log(name)),
+        ]  # fmt: skip
+        process = ManagedProcess(name, command, state_dir=self.state_dir, cwd=ROOT)
+        self.processes[name] = process
+        await process.start()
+
+        async def answers() -> bool:
+            return await _answers(f"{self._url(name)}/healthz")
+
+        await process.ready(answers, _START_LIMIT_S)
+
+    async def _start_process(
+        self, name: str, command: Sequence[str], extra: Mapping[str, str] | None
+    ) -> ManagedProcess:
+        # Settings are all there is: nothing of the caller's own CAAS_… variables gets through.
+        inherited = {key: text for key, text in os.environ.items() if not key.startswith("CAAS_")}
+        process = ManagedProcess(
+            name,
+            command,
+            state_dir=self.state_dir,
+            env={**inherited, **self.environment(), **(extra or {})},
+            inherit_env=False,
+            cwd=ROOT,
+        )
+        self.processes[name] = process
+        await process.start()
+        return process
+
+    def _counterparty_config(self, name: str) -> dict[str, Any]:
+        secret = self._secrets
+        configs: dict[str, dict[str, Any]] = {
+            "identity_vendor": {
+                "api_key": secret.identity_key,
+                "callback_secret": secret.callback_secret,
+                "delay_s": self.options.identity_delay_s,
+            },
+            "bureau": {"api_key": secret.bureau_key},
+            "bank": {
+                "client_id": BANK,
+                "client_secret": secret.bank_secret,
+                "lender_private_key": self.lender.private_key,
+                "quote_validity_s": self.options.quote_validity_s,
+            },
+        }
+        return configs[name]
+
+    def _chain_settings(self) -> dict[str, Any]:
+        at = self.deployment
+        assert at is not None
+        return {
+            "chain_id": at.chain_id,
+            "rpc_url": self.chain.rpc_url,
+            "aggregator": at.aggregator,
+            "token": at.token,
+            "token_decimals": at.token_decimals,
+            "confirmations": self.options.confirmations,
+            "relayer_key": self.relayer.private_key,
+        }
+
+    def _bank_settings(self) -> dict[str, Any]:
+        return {
+            "provider_id": BANK,
+            "kind": "bank",
+            "url": self._url("bank"),
+            "client_id": BANK,
+            "client_secret": self._secrets.bank_secret,
+            "lender_address": self.lender.address,
+        }
+
+    def _url(self, counterparty: str) -> str:
+        return f"http://{LOOPBACK}:{self._ports[counterparty]}"
+
+
+_COUNTERPARTIES: Final = ("identity_vendor", "bureau", "bank")
+
+
+class _Secrets:
+    """Drawn when a stack is made; they live as long as it does."""
+
+    def __init__(self) -> None:
+        self.master_key = base64.b64encode(secrets.token_bytes(32)).decode()
+        self.callback_secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+        self.identity_key = secrets.token_urlsafe(24)
+        self.bureau_key = secrets.token_urlsafe(24)
+        self.bank_secret = secrets.token_urlsafe(24)
+        self.owner = secrets.token_hex(16)
+        self.database = {role: secrets.token_hex(16) for role in DATABASE_ROLES}
+
+
+async def _answers(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return (await client.get(url, timeout=2.0)).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def forget_earlier_run(state_dir: Path) -> None:
+    """Remove the data an earlier run left: a new run starts with nothing."""
+    for name in ("postgres", "temporal", "anvil", "counterparties", "issuer", "logs", "processes"):
+        shutil.rmtree(state_dir / name, ignore_errors=True)
+    for name in ("wallets.seed", "endpoints.json", "result.json"):
+        (state_dir / name).unlink(missing_ok=True)
