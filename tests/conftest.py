@@ -1,0 +1,61 @@
+"""One embedded stack per test session, on free ports, in a directory of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from sandbox.services.state_dir import hold
+from sandbox.stack import Stack, StackOptions
+from settings import ROOT
+
+RUN_DIR = ROOT / ".run"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep every temporary file in the repository, apart from those of a run beside this one."""
+    scratch = RUN_DIR / "tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
+    os.environ["TMPDIR"] = str(scratch)
+    if config.option.basetemp is None:
+        config.option.basetemp = str(RUN_DIR / f"pytest-{os.getpid()}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Nothing of a run stays but what a failure needs."""
+    if getattr(config, "caas_failed", False):
+        return
+    shutil.rmtree(RUN_DIR / f"pytest-{os.getpid()}", ignore_errors=True)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remember whether something failed: then logs and data are kept."""
+    session.config.caas_failed = exitstatus != 0  # type: ignore[attr-defined]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
+    """The whole product with everything around it; shared, so tests use tenants of their own."""
+    state_dir: Path = RUN_DIR / f"stack-{os.getpid()}"
+    with hold(state_dir):
+        running = Stack(state_dir, StackOptions(headless=True, durable=False))
+        try:
+            await running.start()
+            yield running
+        finally:
+            await running.stop()
+    if not request.session.testsfailed:
+        shutil.rmtree(state_dir, ignore_errors=True)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def http(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the API that trusts nothing of the environment."""
+    async with httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=30.0) as client:
+        yield client
