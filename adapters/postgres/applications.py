@@ -68,10 +68,15 @@ class PostgresApplications:
         async with self._database.transaction(tenant_id) as tx:
             row = await tx.row(
                 "SELECT a.*, k.status AS identity, s.score, s.outcome AS score_outcome,"
-                " s.reasons AS score_reasons, f.missing FROM applications a"
+                " s.reasons AS score_reasons, f.missing,"
+                " COALESCE(d.outcome, NULLIF(e.outcome, 'allow')) AS decision FROM applications a"
                 " LEFT JOIN kyc_profiles k USING (tenant_id, user_id)"
                 " LEFT JOIN assessments s USING (tenant_id, application_id)"
                 " LEFT JOIN offer_searches f USING (tenant_id, application_id)"
+                " LEFT JOIN decisions d ON d.tenant_id = a.tenant_id"
+                " AND d.application_id = a.application_id AND d.phase = 'credit'"
+                " LEFT JOIN decisions e ON e.tenant_id = a.tenant_id"
+                " AND e.application_id = a.application_id AND e.phase = 'eligibility'"
                 " WHERE a.tenant_id = $1 AND a.application_id = $2",
                 tenant_id, application_id,
             )  # fmt: skip
@@ -147,6 +152,7 @@ def _view(row: Any, offers: list[Any], settlement: Any, loan: Any) -> Applicatio
         state=row["state"],
         reasons=tuple(row["reasons"]),
         identity=row["identity"],
+        decision=row["decision"],
         score=row["score"] if scored else None,
         score_reasons=REASONS.validate_python(row["score_reasons"]) if scored else (),
         offers=tuple(

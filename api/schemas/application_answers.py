@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
 from models.domain.decision import applicant_reasons
 from models.domain.views import ApplicationView, OfferView
+
+
+# Outcomes as decisions: what follows is a verb of the lender, not the severity of a rule.
+_DECISIONS: Final = {
+    "allow": "approve",
+    "review": "review",
+    "enhanced_due_diligence": "review",
+    "decline": "decline",
+    "block": "block",
+}
 
 
 class Links(BaseModel):
@@ -118,6 +128,7 @@ class ApplicationAnswer(BaseModel):
     state: str
     reasons: list[ReasonAnswer]
     identity: str | None
+    decision: str | None
     score: int | None
     score_reasons: list[ScoreReasonAnswer]
     offers: list[OfferAnswer]
@@ -148,6 +159,7 @@ class ApplicationAnswer(BaseModel):
                 for each in applicant_reasons(view.reasons)
             ],
             identity=view.identity,
+            decision=_DECISIONS[view.decision] if view.decision else None,
             score=view.score,
             score_reasons=[
                 ScoreReasonAnswer(

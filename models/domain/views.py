@@ -62,6 +62,7 @@ class ApplicationView:
     state: str
     reasons: tuple[str, ...]
     identity: str | None
+    decision: str | None  # what the rule book decided, None until it has
     score: int | None
     score_reasons: tuple[Reason, ...]
     offers: tuple[OfferView, ...]

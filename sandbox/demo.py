@@ -1,0 +1,212 @@
+"""`make demo`: one real loan, from application to final settlement, on services of this machine.
+
+Environment: `ONCE=1` ends after the loan, `PERSONA` names who applies, `CAAS_…_PORT` fixes a port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from rich.console import Console
+
+from models.domain.ids import (
+    application_workflow_id,
+    kyc_workflow_id,
+    risk_workflow_id,
+    settlement_workflow_id,
+)
+from sandbox.borrower import TERMINAL, Borrower, UnknownPersonaError, persona
+from sandbox.narration import Narrator
+from sandbox.services.chain import NoAnvilError
+from sandbox.services.ports import PortTakenError
+from sandbox.services.postgres import NoPostgresError
+from sandbox.services.postgres_account import NoAccountError
+from sandbox.services.process import EarlyExitError, NotReadyInTimeError
+from sandbox.services.state_dir import (
+    DiskFullError,
+    StateDirBusyError,
+    cleanup_stale,
+    ensure_disk_space,
+    hold,
+)
+from sandbox.stack import Stack, StackOptions, forget_earlier_run
+from settings import ROOT
+
+STATE_DIR: Final = ROOT / ".demo"
+NEEDED_BYTES: Final = 500_000_000  # a cluster, a chain and logs, with room for a long day
+LOAN_LIMIT_S: Final = 120.0
+FOLLOW_EVERY_S: Final = 0.1
+
+# What a reader can mend; everything else is a bug and shows its traceback.
+CLEAR_ERRORS: Final = (
+    PortTakenError,
+    StateDirBusyError,
+    DiskFullError,
+    EarlyExitError,
+    NotReadyInTimeError,
+    NoPostgresError,
+    NoAccountError,
+    NoAnvilError,
+    UnknownPersonaError,
+    ValueError,
+)
+
+
+class LoanNotFinalError(Exception):
+    """The loan did not come to its end in time; the message says where it stood."""
+
+
+async def demo(environment: Mapping[str, str], console: Console) -> dict[str, Any]:
+    """Start everything, carry one loan to its end, and stay up unless told otherwise."""
+    started = time.monotonic()
+    data = persona(environment.get("PERSONA") or "approved")
+    once = environment.get("ONCE", "") not in ("", "0")
+    options = StackOptions(ports=StackOptions.ports_from(environment))
+    ensure_disk_space(STATE_DIR, NEEDED_BYTES)
+    with hold(STATE_DIR):
+        forget_earlier_run(STATE_DIR)
+        narrator = Narrator(console, started)
+        stack = Stack(STATE_DIR, options)
+        try:
+            narrator.headline("Starting real services")
+            await stack.start(narrator.tick)
+            write_json(STATE_DIR / "endpoints.json", endpoints(stack))
+            result = await one_loan(stack, data, narrator)
+            result["elapsed_s"] = round(time.monotonic() - started, 2)
+            write_json(STATE_DIR / "result.json", result)
+            if not once:
+                operator = stack.token(
+                    "olivia.operator", data["tenant"], "support", ttl_s=12 * 3600
+                )
+                narrator.where_to_look(stack, operator, result, STATE_DIR)
+                await asyncio.Event().wait()
+            return result
+        finally:
+            narrator.headline("Stopping everything")
+            await stack.stop()
+
+
+async def one_loan(stack: Stack, data: Mapping[str, Any], narrator: Narrator) -> dict[str, Any]:
+    """Apply, follow, accept the best offer, and follow the settlement to finality."""
+    assert stack.deployment is not None
+    token = stack.token(data["user_id"], data["tenant"], "applicant", ttl_s=12 * 3600)
+    async with httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=30.0) as http:
+        borrower = Borrower.of(http, data, stack.seed, stack.deployment, token)
+        narrator.headline(f"One loan for {data['applicant']['given_name']}")
+        application_id = await borrower.apply()
+        narrator.applied(application_id, data, borrower.wallet.address)
+        accepted = False
+        deadline = time.monotonic() + LOAN_LIMIT_S
+        while True:
+            view = await borrower.view(application_id)
+            narrator.follow(view)
+            if view["state"] in TERMINAL:
+                break
+            if view["state"] == "offered" and not accepted:
+                await borrower.accept(application_id, view["offers"][0])
+                accepted = True
+                narrator.accepted(view["offers"][0])
+            if time.monotonic() > deadline:
+                raise LoanNotFinalError(
+                    f"after {LOAN_LIMIT_S:.0f} s the application is {view['state']} in stage "
+                    f"{view['stage']}; the logs are in {STATE_DIR / 'logs'}"
+                )
+            await asyncio.sleep(FOLLOW_EVERY_S)
+    narrator.ended(view)
+    return result_of(data, view)
+
+
+def result_of(data: Mapping[str, Any], view: Mapping[str, Any]) -> dict[str, Any]:
+    """What the demo shows at its end, as the API told it."""
+    application_id, tenant = view["application_id"], data["tenant"]
+    transaction = view["transaction"] or {}
+    workflow_ids = [
+        application_workflow_id(tenant, application_id),
+        kyc_workflow_id(tenant, data["user_id"]),
+    ]
+    if view["score"] is not None:
+        workflow_ids.append(risk_workflow_id(tenant, application_id))
+    if transaction:
+        workflow_ids.append(settlement_workflow_id(tenant, application_id))
+    return {
+        "application_id": application_id,
+        "workflow_ids": workflow_ids,
+        "decision": view["decision"],
+        "score": view["score"],
+        "reasons": [each["code"] for each in view["reasons"]]
+        + [each["code"] for each in view["score_reasons"]],
+        "offers": view["offers"],
+        "accepted_offer": view["accepted_offer_id"],
+        "borrower": view["wallet"],
+        "amount_units": int(transaction["amount_units"]) if transaction else None,
+        "tx_hash": transaction.get("tx_hash"),
+        "chain_id": view["chain_id"],
+        "block_number": transaction.get("block_number"),
+        "confirmations": transaction.get("confirmations"),
+        "state": view["state"],
+        "settlement_state": transaction.get("settlement_state"),
+    }
+
+
+def endpoints(stack: Stack) -> dict[str, Any]:
+    """Where everything listens."""
+    assert stack.deployment is not None
+    return {
+        "api": stack.api_url,
+        "temporal": stack.temporal.address,
+        "namespace": stack.temporal.namespace,
+        "ui": stack.temporal.ui_url,
+        "chains": [{"chain_id": stack.chain.chain_id, "rpc": stack.chain.rpc_url}],
+        "contracts": {
+            "aggregator": stack.deployment.aggregator,
+            "token": stack.deployment.token,
+        },
+    }
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a file whole or not at all: somebody may be waiting to read it."""
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(document, indent=2) + "\n")
+    draft.replace(path)
+
+
+async def until_interrupted(environment: Mapping[str, str], console: Console) -> dict[str, Any]:
+    """Run the demo; Ctrl-C and SIGTERM end it in order."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(demo(environment, console))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    return await task
+
+
+def main() -> None:
+    """Run the demo as `make demo` does."""
+    console = Console(highlight=False, soft_wrap=True)
+    ended = cleanup_stale(STATE_DIR) if (STATE_DIR / "processes").is_dir() else []
+    if ended:
+        console.print(f"Ended what an earlier run had left running: {', '.join(ended)}.")
+    result = None
+    try:
+        with suppress(asyncio.CancelledError):
+            result = asyncio.run(until_interrupted(os.environ, console))
+    except CLEAR_ERRORS as error:
+        sys.exit(f"demo: {error}")
+    except LoanNotFinalError as error:
+        sys.exit(f"demo: {error}")
+    if result is not None:
+        print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()

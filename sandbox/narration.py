@@ -1,0 +1,133 @@
+"""What the demo prints while it happens: a line a stage, with the time it took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from sandbox.stack import Stack
+
+_ORDER: Final = (
+    "identity", "eligibility", "risk", "credit", "offers", "settlement", "closed",
+)  # fmt: skip
+
+
+class Narrator:
+    """Tells each thing once; times are seconds since the start."""
+
+    def __init__(self, console: Console, started: float) -> None:
+        self._console = console
+        self._started = started
+        self._last = started
+        self._told: set[str] = set()
+
+    def headline(self, text: str) -> None:
+        """Begin a chapter."""
+        self._console.print(f"\n[bold]{text}[/bold]")
+
+    def tick(self, text: str) -> None:
+        """One thing is done."""
+        now = time.monotonic()
+        self._console.print(
+            f"  [green]✓[/green] {now - self._started:6.2f} s "
+            f"[dim]+{now - self._last:.2f}[/dim]  {text}"
+        )
+        self._last = now
+
+    def applied(self, application_id: str, data: Mapping[str, Any], wallet: str) -> None:
+        """The application was taken."""
+        amount = data["amount_minor"] / 100
+        self.tick(
+            f"Applied for {amount:,.2f} {data['currency']} over {data['term_months']} months, "
+            f"to be paid to {wallet} ({application_id})"
+        )
+
+    def follow(self, view: Mapping[str, Any]) -> None:
+        """Tell what is new in the application since the last look."""
+        if view["identity"] == "verified":
+            self._once("identity", "Identity verified by the vendor's signed callback")
+        if self._has_passed(view, "eligibility"):
+            self._once("eligibility", "Names screened, eligibility rules allow it")
+        if view["score"] is not None:
+            reasons = "; ".join(each["text"] for each in view["score_reasons"]) or "none"
+            self._once("score", f"Scored {view['score']} (reasons for not more: {reasons})")
+        if view["decision"] is not None:
+            self._once("decision", f"Credit policy: {view['decision']}")
+        for offer in view["offers"]:
+            self._once(f"offer {offer['offer_id']}", f"Offer: {_offer_words(offer)}")
+        for missing in view["missing_offers"]:
+            self._once(
+                f"missing {missing['provider_id']}",
+                f"No offer from {missing['provider_id']}: {missing['reason']}",
+            )
+        if view["state"] == "in_review":
+            codes = ", ".join(each["code"] for each in view["reasons"])
+            self._once("review", f"Waiting for an operator's review: {codes}")
+        self._transaction(view["transaction"])
+
+    def accepted(self, offer: Mapping[str, Any]) -> None:
+        """The borrower accepted."""
+        self.tick(f"Accepted: the wallet signed terms {offer['terms_hash'][:18]}… (EIP-712)")
+
+    def ended(self, view: Mapping[str, Any]) -> None:
+        """How the application ended."""
+        loan = view["loan"]
+        codes = ", ".join(each["code"] for each in view["reasons"])
+        because = f" ({codes})" if codes else ""
+        booked = f"; {loan['loan_id']} is on the books" if loan else ""
+        self.tick(f"[bold]{view['state']}[/bold]{because}{booked}")
+
+    def where_to_look(
+        self, stack: Stack, operator_token: str, result: Mapping[str, Any], state_dir: Path
+    ) -> None:
+        """The addresses, and how to read them."""
+        token_path = state_dir / "operator.token"
+        token_path.touch(mode=0o600)
+        token_path.write_text(operator_token + "\n")
+        table = Table(show_header=False, box=None, padding=(0, 2))
+        workflow = result["workflow_ids"][0].replace("/", "%2F")
+        rows = {
+            "API and its pages": f"{stack.api_url}/docs",
+            "Temporal Web UI": f"{stack.temporal.ui_url}/namespaces/caas/workflows/{workflow}",
+            "Readable payloads": f"{stack.api_url}/console/sign-in  (paste {token_path}; then, in "
+            "the Web UI's codec settings, include cross-origin credentials)",
+            "Chain JSON-RPC": stack.chain.rpc_url,
+            "Files": f"{state_dir}/endpoints.json, {state_dir}/result.json, {state_dir}/logs/",
+        }
+        for name, value in rows.items():
+            table.add_row(name, value)
+        self.headline("Everything is still running; Ctrl-C stops it")
+        self._console.print(table)
+
+    def _transaction(self, transaction: Mapping[str, Any] | None) -> None:
+        if transaction is None or transaction["tx_hash"] is None:
+            return
+        self._once("signed", f"Signed and stored before sending: {transaction['tx_hash']}")
+        if transaction["block_number"] is not None:
+            depth, block = transaction["confirmations"], transaction["block_number"]
+            self._once(f"depth {depth}", f"In block {block}, depth {depth}")
+        if transaction["settlement_state"] == "final":
+            self._once("final", "Settlement final; ledger cleared")
+
+    def _has_passed(self, view: Mapping[str, Any], stage: str) -> bool:
+        return (
+            _ORDER.index(view["stage"]) > _ORDER.index(stage) and view["state"] != "blocked"
+        ) or view["score"] is not None
+
+    def _once(self, key: str, text: str) -> None:
+        if key not in self._told:
+            self._told.add(key)
+            self.tick(text)
+
+
+def _offer_words(offer: Mapping[str, Any]) -> str:
+    pay, cost = offer["monthly_payment_minor"] / 100, offer["total_cost_minor"] / 100
+    return (
+        f"{offer['provider_id']}, {offer['apr_bps'] / 100:.2f} % APR, {pay:,.2f} "
+        f"{offer['currency']} a month, total cost {cost:,.2f}"
+    )
