@@ -6,7 +6,7 @@ from datetime import datetime
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.compliance import ComplianceActivities
@@ -59,6 +59,8 @@ class CreditApplicationWorkflow:
         self.standing: KYCStanding | None = None
         self.book: OfferBook | None = None
         self.accepted: AcceptOffer | None = None
+        self.acceptance_recorded = False
+        self.closing = False
         self.reviews = ReviewDesk()
         self.outcome: ApplicationOutcome | None = None
 
@@ -85,22 +87,29 @@ class CreditApplicationWorkflow:
     @workflow.update(name=ACCEPT_OFFER)
     async def accept_offer(self, request: AcceptOffer) -> None:
         """The applicant accepts one offer; answered once the acceptance is on record."""
-        # The read model may show offers a moment before this workflow has them.
-        await workflow.wait_condition(lambda: self.book is not None)
+        # The read model may show offers a moment before this workflow has them; an application
+        # that ends without any must not wait for this handler.
+        await workflow.wait_condition(lambda: self.book is not None or self.closing)
         self._validate_accept(request)
         self.accepted = request
-        await workflow.execute_local_activity_method(
-            OfferActivities.record_acceptance,
-            args=[self.application, request],
-            summary="Record the acceptance",
-            **OWN_DATABASE,
-        )
+        try:
+            await workflow.execute_local_activity_method(
+                OfferActivities.record_acceptance,
+                args=[self.application, request],
+                summary="Record the acceptance",
+                **OWN_DATABASE,
+            )
+        except ActivityError as error:
+            # Our records refuse it: nothing was accepted, and the offers still stand.
+            self.accepted = None
+            raise _not_recorded(error) from error
+        self.acceptance_recorded = True
 
     @accept_offer.validator
     def _validate_accept(self, request: AcceptOffer) -> None:
         if self.accepted is not None:
             raise ApplicationError("an offer was accepted already", type="ALREADY_ACCEPTED")
-        if self.outcome is not None:
+        if self.closing:
             raise ApplicationError("the application is closed", type="APPLICATION_CLOSED")
         if self.book is not None:
             check_acceptance(self.application, self.book, request)
@@ -181,14 +190,17 @@ class CreditApplicationWorkflow:
             f"{len(self.book.offers)} offer(s) open, best {best.apr_bps / 100:.2f} % APR from "
             f"{best.provider_id}; waiting for the applicant until {last:%Y-%m-%d %H:%M} UTC.",
         )
-        try:
-            await workflow.wait_condition(
-                lambda: self.accepted is not None,
-                timeout=max(last - workflow.now(), SHORTEST_TIMER),
-                timeout_summary="Offers expire",
-            )
-        except TimeoutError:
-            return ApplicationEnding(State.EXPIRED, ("OFFER_EXPIRED",))
+        while not self.acceptance_recorded:
+            try:
+                await workflow.wait_condition(
+                    lambda: self.accepted is not None,
+                    timeout=max(last - workflow.now(), SHORTEST_TIMER),
+                    timeout_summary="Offers expire",
+                )
+            except TimeoutError:
+                return ApplicationEnding(State.EXPIRED, ("OFFER_EXPIRED",))
+            # The chain lane settles what is on record, so it is not asked any earlier.
+            await workflow.wait_condition(lambda: self.acceptance_recorded or self.accepted is None)
         return None
 
     async def _settle(self) -> ApplicationEnding:
@@ -209,6 +221,7 @@ class CreditApplicationWorkflow:
         )
 
     async def _close(self, ending: ApplicationEnding) -> ApplicationOutcome:
+        self.closing = True
         await workflow.wait_condition(workflow.all_handlers_finished)
         # A funded application was closed in the transaction that booked its loan.
         if ending.state is not State.FUNDED:
@@ -269,3 +282,12 @@ class CreditApplicationWorkflow:
         """Tell support staff where the application stands: in plain words and searchable."""
         workflow.set_current_details(words)
         workflow.upsert_search_attributes([STAGE.value_set(stage), STATE.value_set(state)])
+
+
+def _not_recorded(error: ActivityError) -> ApplicationError:
+    """The code under which our records refused the acceptance; a timeout has none of its own."""
+    cause = error.cause
+    code = cause.type if isinstance(cause, ApplicationError) else None
+    return ApplicationError(
+        "the acceptance could not be recorded", type=code or "ACCEPTANCE_NOT_RECORDED"
+    )

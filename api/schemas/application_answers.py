@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from models.domain.decision import applicant_reasons
 from models.domain.views import ApplicationView, OfferView
 
-
 # Outcomes as decisions: what follows is a verb of the lender, not the severity of a rule.
 _DECISIONS: Final = {
     "allow": "approve",
