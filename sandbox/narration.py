@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from sandbox.stack import Stack
 
@@ -89,20 +88,18 @@ class Narrator:
         token_path = state_dir / "operator.token"
         token_path.touch(mode=0o600)
         token_path.write_text(operator_token + "\n")
-        table = Table(show_header=False, box=None, padding=(0, 2))
         workflow = result["workflow_ids"][0].replace("/", "%2F")
         rows = {
             "API and its pages": f"{stack.api_url}/docs",
             "Temporal Web UI": f"{stack.temporal.ui_url}/namespaces/caas/workflows/{workflow}",
-            "Readable payloads": f"{stack.api_url}/console/sign-in  (paste {token_path}; then, in "
-            "the Web UI's codec settings, include cross-origin credentials)",
+            "Readable payloads": f"{stack.api_url}/console/sign-in  (paste {token_path}; the page says "
+            "what to set in the Web UI)",
             "Chain JSON-RPC": stack.chain.rpc_url,
             "Files": f"{state_dir}/endpoints.json, {state_dir}/result.json, {state_dir}/logs/",
         }
-        for name, value in rows.items():
-            table.add_row(name, value)
         self.headline("Everything is still running; Ctrl-C stops it")
-        self._console.print(table)
+        for name, value in rows.items():
+            self._console.print(f"  {name:<18} {value}")
 
     def _transaction(self, transaction: Mapping[str, Any] | None) -> None:
         if transaction is None or transaction["tx_hash"] is None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Form
+from fastapi import APIRouter, Body, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api.auth import Action
@@ -56,8 +57,10 @@ SIGNED_IN_PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Signed in</title>
 <link rel="stylesheet" href="/console/style.css"></head>
 <body><main><h1>Signed in</h1>
-<p>In the Temporal Web UI, open the codec settings (the glasses icon at the top) and switch on
-<em>Include cross-origin credentials</em>. Payloads of your tenant are then readable.</p>
+<p>To read your tenant's payloads in the Temporal Web UI, once per browser:</p>
+<ol><li>Open the codec settings: the glasses at the top.</li>
+<li>Choose <em>Use my browser setting</em> and enter <code>{endpoint}</code>.</li>
+<li>Switch on <em>Include cross-origin credentials</em> and apply.</li></ol>
 </main></body></html>"""
 
 STYLE: Final = """body{font:16px/1.5 system-ui,sans-serif;margin:0;background:#f6f7f9;color:#16202c}
@@ -86,9 +89,10 @@ async def sign_in(token: Annotated[str, Form()], wired: Wired) -> Response:
 
 
 @pages.get("/console/signed-in")
-async def signed_in_page() -> HTMLResponse:
+async def signed_in_page(request: Request) -> HTMLResponse:
     """What to do next."""
-    return HTMLResponse(SIGNED_IN_PAGE)
+    endpoint = escape(str(request.url_for("decode")).removesuffix("/decode"))
+    return HTMLResponse(SIGNED_IN_PAGE.replace("{endpoint}", endpoint))
 
 
 @pages.get("/console/style.css")
