@@ -92,8 +92,8 @@ class Narrator:
         rows = {
             "API and its pages": f"{stack.api_url}/docs",
             "Temporal Web UI": f"{stack.temporal.ui_url}/namespaces/caas/workflows/{workflow}",
-            "Readable payloads": f"{stack.api_url}/console/sign-in  (paste {token_path}; the page says "
-            "what to set in the Web UI)",
+            "Readable payloads": f"{stack.api_url}/console/sign-in  (paste {token_path}; "
+            "the page says what to set in the Web UI)",
             "Chain JSON-RPC": stack.chain.rpc_url,
             "Files": f"{state_dir}/endpoints.json, {state_dir}/result.json, {state_dir}/logs/",
         }
