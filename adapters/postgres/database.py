@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 import asyncpg
 
 from adapters.vault import Keyring
-from models.domain.errors import Permanent, Unavailable
+from models.domain.errors import CreditError, Permanent, Unavailable
 from models.domain.ids import new_id
 
 PLATFORM: Final = "platform"
@@ -104,7 +104,11 @@ class Database:
         except _TRY_AGAIN as error:
             raise Unavailable("DATABASE_UNAVAILABLE", type(error).__name__) from error
         database = cls(pool, keyring)
-        await database._refuse_strong_role()
+        try:
+            await database._refuse_strong_role()
+        except CreditError:
+            await database.close()
+            raise
         return database
 
     async def close(self) -> None:
@@ -136,7 +140,7 @@ class Database:
         async with self.transaction(PLATFORM) as tx:
             strong = await tx.value(
                 "SELECT rolsuper OR rolbypassrls OR EXISTS (SELECT FROM pg_tables"
-                " WHERE schemaname = 'public' AND tableowner = rolname)"
+                " WHERE schemaname = 'public' AND pg_has_role(rolname, tableowner, 'MEMBER'))"
                 " FROM pg_roles WHERE rolname = current_user"
             )
         if strong:
