@@ -1,0 +1,28 @@
+"""The running product as outsiders see it; every test is a new person of a new tenant."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import pytest_asyncio
+from temporalio.client import Client
+
+from sandbox.stack import Stack
+from tests.e2e.outside import Journals, Node, Truth, World
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def world(stack: Stack) -> AsyncIterator[World]:
+    """The product, the chain, the database and the counterparties, each asked directly."""
+    async with httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=30.0) as http:
+        truth = await Truth.connect(stack)
+        yield World(stack, http, Node(http, stack.chain.rpc_url), truth, Journals(stack))
+        await truth.close()
+
+
+@pytest.fixture
+async def temporal(stack: Stack) -> Client:
+    """A client without keys: it sees of Temporal what Temporal's own operators see."""
+    return await Client.connect(stack.temporal.address, namespace=stack.temporal.namespace)
