@@ -100,16 +100,16 @@ class Wiring:
             self._databases[role] = database
         return self._databases[role]
 
-    async def temporal(self) -> Client:
-        """The Temporal client, with encrypted payloads."""
+    async def temporal(self, *, lazy: bool = False) -> Client:
+        """The Temporal client, with encrypted payloads; workers need one that is connected."""
         if self._client is None:
-            address = self.settings.temporal
-            self._client = await connect(address.address, address.namespace, self.keyring)
+            at = self.settings.temporal
+            self._client = await connect(at.address, at.namespace, self.keyring, lazy=lazy)
         return self._client
 
-    async def messages(self) -> TemporalMessages:
+    async def messages(self, *, lazy: bool = False) -> TemporalMessages:
         """Messages to workflows."""
-        return TemporalMessages(await self.temporal())
+        return TemporalMessages(await self.temporal(lazy=lazy))
 
     def chain_settings(self) -> ChainSettings:
         """The chain's settings; WrongSetting without them."""
@@ -298,7 +298,8 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             reviews=PostgresReviewRecords(database),
             callbacks=PostgresCallbacks(database),
             writes=IdempotentWrites(database),
-            messages=await wiring.messages(),
+            # The API takes applications even while Temporal is away; the sweeper starts them later.
+            messages=await wiring.messages(lazy=True),
             payloads=PayloadDesk(wiring.keyring),
             tokens=TokenVerifier(_issuers(settings)),
             venue=wiring.venue(),

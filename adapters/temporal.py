@@ -99,11 +99,14 @@ def data_converter(keyring: Keyring) -> DataConverter:
     )
 
 
-async def connect(address: str, namespace: str, keyring: Keyring) -> Client:
-    """A client of the namespace; raises Unavailable when Temporal cannot be reached."""
+async def connect(address: str, namespace: str, keyring: Keyring, *, lazy: bool = False) -> Client:
+    """A client of the namespace; raises Unavailable when Temporal cannot be reached.
+
+    A lazy client connects at its first call: for those who serve even while Temporal is away.
+    """
     try:
         return await Client.connect(
-            address, namespace=namespace, data_converter=data_converter(keyring)
+            address, namespace=namespace, data_converter=data_converter(keyring), lazy=lazy
         )
     except RuntimeError as error:
         raise Unavailable("TEMPORAL_UNAVAILABLE", address) from error

@@ -47,6 +47,9 @@ RPC_TIMEOUT: Final = timedelta(seconds=3)
 # An update waits for a worker to take it; beyond this the client is told to come back.
 UPDATE_TIMEOUT: Final = timedelta(seconds=10)
 
+# What a call raises when Temporal is away; the second is a lazy client's failed first connection.
+_AWAY: Final = (RPCError, RuntimeError)
+
 # Refusals of an update that say the request itself is unacceptable; all others are conflicts.
 _INVALID_CODES: Final = frozenset(
     {
@@ -85,7 +88,7 @@ class TemporalMessages:
             )
         except WorkflowAlreadyStartedError:
             return
-        except RPCError as error:
+        except _AWAY as error:
             raise _unavailable(error) from error
 
     async def join_person(self, person: PersonRef, application_id: str) -> None:
@@ -103,7 +106,7 @@ class TemporalMessages:
                 static_summary="Identity verification of a person",
                 rpc_timeout=RPC_TIMEOUT,
             )
-        except RPCError as error:
+        except _AWAY as error:
             raise _unavailable(error) from error
 
     async def tell_identity(
@@ -139,16 +142,16 @@ class TemporalMessages:
         """Whether Temporal answers."""
         try:
             return await self._client.service_client.check_health(timeout=RPC_TIMEOUT)
-        except RPCError:
+        except _AWAY:
             return False
 
     async def _signal(self, workflow_id: str, name: str, message: object) -> None:
         handle = self._client.get_workflow_handle(workflow_id)
         try:
             await handle.signal(name, message, rpc_timeout=RPC_TIMEOUT)
-        except RPCError as error:
+        except _AWAY as error:
             # Who has ended needs no message; who never was cannot be told.
-            if error.status is not RPCStatusCode.NOT_FOUND:
+            if not _is_absent(error):
                 raise _unavailable(error) from error
 
     async def _update(self, workflow_id: str, name: str, message: object, update_id: str) -> None:
@@ -159,8 +162,8 @@ class TemporalMessages:
             raise _refusal(error.cause) from error
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             raise Unavailable("NO_WORKER_ANSWERED", name) from error
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+        except _AWAY as error:
+            if _is_absent(error):
                 raise Conflict("APPLICATION_NOT_WAITING", name) from error
             raise _unavailable(error) from error
 
@@ -170,8 +173,13 @@ def _refusal(cause: BaseException | None) -> CreditError:
     return Invalid(code) if code in _INVALID_CODES else Conflict(code)
 
 
-def _unavailable(error: RPCError) -> Unavailable:
-    return Unavailable("TEMPORAL_UNAVAILABLE", error.status.name)
+def _is_absent(error: Exception) -> bool:
+    return isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    status = error.status.name if isinstance(error, RPCError) else "NOT_CONNECTED"
+    return Unavailable("TEMPORAL_UNAVAILABLE", status)
 
 
 def search_attributes(tenant_id: str, stage: str, state: str) -> TypedSearchAttributes:
