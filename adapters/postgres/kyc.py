@@ -67,14 +67,16 @@ class PostgresKYCRecords:
     async def begin_verification(self, request: VerificationRequest, vendor: str) -> Applicant:
         async with self._database.transaction(request.person.tenant_id) as tx:
             identity = await _latest_applicant(tx, request.person.user_id)
-            await tx.execute(
+            first = await tx.execute(
                 "INSERT INTO kyc_verifications"
                 " (tenant_id, verification_id, user_id, vendor, identity)"
                 " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
                 tx.tenant_id, request.verification_id, request.person.user_id, vendor,
                 _fingerprint(tx, identity),
             )  # fmt: skip
-            return identity
+            # A repetition shows the vendor the same person, whoever has been stated since:
+            # its verdict must be about the identity on record.
+            return identity if first else await _examined_applicant(tx, request)
 
     async def record_submission(self, request: VerificationRequest, check_id: str) -> None:
         async with self._database.transaction(request.person.tenant_id) as tx:
@@ -250,6 +252,24 @@ def _is_same_person(tx: Transaction, stated: Applicant, identity: str | None) ->
         return False
     version = identity.partition(":")[0]
     return hmac.compare_digest(_fingerprint(tx, stated, version=version), identity)
+
+
+async def _examined_applicant(tx: Transaction, request: VerificationRequest) -> Applicant:
+    """The person a verification is about: the newest statement of the identity on record."""
+    identity = await tx.value(
+        "SELECT identity FROM kyc_verifications WHERE tenant_id = $1 AND verification_id = $2",
+        tx.tenant_id, request.verification_id,
+    )  # fmt: skip
+    stated_in = await tx.rows(
+        "SELECT application_id FROM applications WHERE tenant_id = $1 AND user_id = $2"
+        " ORDER BY created_at DESC",
+        tx.tenant_id, request.person.user_id,
+    )  # fmt: skip
+    for each in stated_in:
+        stated = await applicant(tx, each["application_id"])
+        if _is_same_person(tx, stated, identity):
+            return stated
+    raise NotFound("PERSON_UNKNOWN")
 
 
 async def _latest_applicant(tx: Transaction, user_id: str) -> Applicant:
