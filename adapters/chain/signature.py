@@ -22,6 +22,10 @@ _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _PRIVATE_KEY: Final = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _SIGNATURE: Final = re.compile(r"0x[0-9a-fA-F]{130}")
 
+# The library loads its backend at the first hash. Within a workflow's sandbox, where a freshly
+# started worker may compute it, that import fails and would refuse a valid acceptance.
+keccak(b"")
+
 
 def sign_digest(digest: bytes, private_key: str) -> str:
     """Sign 32 bytes: deterministic (RFC 6979), low s, v of 27 or 28."""
