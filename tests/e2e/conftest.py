@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 
 import httpx
@@ -10,7 +11,7 @@ import pytest_asyncio
 from temporalio.client import Client
 
 from sandbox.stack import Stack
-from tests.e2e.outside import Journals, Node, Truth, World
+from tests.e2e.outside import Journals, Loan, Node, Truth, World
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -26,3 +27,20 @@ async def world(stack: Stack) -> AsyncIterator[World]:
 async def temporal(stack: Stack) -> Client:
     """A client without keys: it sees of Temporal what Temporal's own operators see."""
     return await Client.connect(stack.temporal.address, namespace=stack.temporal.namespace)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def loan(world: World) -> Loan:
+    """A loan to somebody whose data occurs nowhere else."""
+    canary = secrets.token_hex(4)
+    stated = {
+        "applicant.given_name": f"Zéphyrine{canary}",
+        "applicant.family_name": f"Quackenbosh{canary}",
+        "applicant.email": f"zq.{canary}@canary.example",
+        "applicant.address.line1": f"{canary} Mockingbird Lane",
+        "applicant.document.number": f"D{canary.upper()}",
+        "applicant.born_on": "1957-03-29",
+    }
+    person = world.person(stated)
+    view = await world.fund(person)
+    return Loan(person, view, (*stated.values(), "100-10-0001"))

@@ -229,6 +229,36 @@ class World:
         return await self.until(person, offered["application_id"], "funded")
 
 
+@dataclass(frozen=True)
+class Loan:
+    """A funded application with the canaries its applicant stated."""
+
+    person: Borrower
+    view: dict[str, Any]
+    stated: tuple[str, ...]
+
+    @property
+    def tenant(self) -> str:
+        return str(self.person.data["tenant"])
+
+    @property
+    def application_id(self) -> str:
+        return str(self.view["application_id"])
+
+    @property
+    def transaction(self) -> dict[str, Any]:
+        return dict(self.view["transaction"])
+
+    def workflow_ids(self) -> list[str]:
+        application = f"{self.tenant}/{self.application_id}"
+        return [
+            f"credit-application/{application}",
+            f"kyc/{self.tenant}/{self.person.data['user_id']}",
+            f"risk-scoring/{application}",
+            f"settlement/{application}",
+        ]
+
+
 def changed(data: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The data with values replaced by dotted name."""
     for name, value in changes.items():

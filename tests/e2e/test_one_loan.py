@@ -2,88 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote
-
 import pytest
-import pytest_asyncio
-from google.protobuf.message import Message
-from temporalio.api.common.v1 import Payload
-from temporalio.api.sdk.v1 import WorkflowMetadata
-from temporalio.client import Client
 
-from adapters.temporal import connect
-from adapters.vault import Keyring
-from sandbox.borrower import Borrower
-from tests.e2e.outside import NodeError, World, selector, word
+from tests.e2e.outside import Loan, NodeError, World, selector, word
 
 pytestmark = pytest.mark.stack
 
 PRINCIPAL_UNITS = 5_000 * 10**6
-MAX_EVENTS_APPLICATION, MAX_EVENTS_ALL = 50, 100
 
 APPLICATION_STEPS = {
     "application.submitted", "application.started", "eligibility.decided", "evidence.recorded",
     "risk.assessed", "credit.decided", "offers.collected", "offer.accepted", "offer.confirmed",
     "settlement.signed", "settlement.broadcast", "settlement.included", "application.funded",
 }  # fmt: skip
-LOCAL_ACTIVITY_NOTE = {
-    "seq", "attempt", "activity_id", "activity_type", "complete_time", "backoff",
-    "original_schedule_time", "activation_index",
-}  # fmt: skip
 PERSON_STEPS = {"kyc.submitted", "kyc.answered", "kyc.verified"}
-
-
-@dataclass(frozen=True)
-class Loan:
-    """A funded application with the canaries its applicant stated."""
-
-    person: Borrower
-    view: dict[str, Any]
-    stated: tuple[str, ...]
-
-    @property
-    def tenant(self) -> str:
-        return str(self.person.data["tenant"])
-
-    @property
-    def application_id(self) -> str:
-        return str(self.view["application_id"])
-
-    @property
-    def transaction(self) -> dict[str, Any]:
-        return dict(self.view["transaction"])
-
-    def workflow_ids(self) -> list[str]:
-        application = f"{self.tenant}/{self.application_id}"
-        return [
-            f"credit-application/{application}",
-            f"kyc/{self.tenant}/{self.person.data['user_id']}",
-            f"risk-scoring/{application}",
-            f"settlement/{application}",
-        ]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def loan(world: World) -> Loan:
-    """A loan to somebody whose data occurs nowhere else."""
-    canary = secrets.token_hex(4)
-    stated = {
-        "applicant.given_name": f"Zéphyrine{canary}",
-        "applicant.family_name": f"Quackenbosh{canary}",
-        "applicant.email": f"zq.{canary}@canary.example",
-        "applicant.address.line1": f"{canary} Mockingbird Lane",
-        "applicant.document.number": f"D{canary.upper()}",
-        "applicant.born_on": "1957-03-29",
-    }
-    person = world.person(stated)
-    view = await world.fund(person)
-    return Loan(person, view, (*stated.values(), "100-10-0001"))
 
 
 async def test_the_borrower_was_paid_exactly_once_by_the_chains_own_word(
@@ -248,84 +180,6 @@ async def test_counterparties_did_everything_once(world: World, loan: Loan) -> N
         assert world.journals.repeated(name) == []
 
 
-async def test_the_servers_count_of_events_is_within_the_budget(
-    loan: Loan, temporal: Client, record_property: Any
-) -> None:
-    counts = {}
-    for workflow_id in loan.workflow_ids():
-        handle = temporal.get_workflow_handle(workflow_id)
-        counts[workflow_id.partition("/")[0]] = len(
-            [event async for event in handle.fetch_history_events()]
-        )
-    record_property("history_events", json.dumps(counts))
-    print("history events:", counts, "together", sum(counts.values()))
-    assert 0 < counts["credit-application"] <= MAX_EVENTS_APPLICATION, counts
-    assert sum(counts.values()) <= MAX_EVENTS_ALL, counts
-
-
-async def test_payloads_in_history_are_encrypted(loan: Loan, temporal: Client) -> None:
-    for workflow_id in loan.workflow_ids():
-        handle = temporal.get_workflow_handle(workflow_id)
-        payloads = [
-            payload async for event in handle.fetch_history_events() for payload in _payloads(event)
-        ]
-        encrypted = [each for each in payloads if each.metadata["encoding"] == b"binary/encrypted"]
-        assert encrypted, workflow_id
-        key_ids = {each.metadata["key-id"].partition(b"/")[2] for each in encrypted}
-        assert key_ids == {loan.tenant.encode()}
-        # The SDK's own note on a local activity is bookkeeping: its name and when it ran.
-        readable = [json.loads(each.data) for each in payloads if each not in encrypted]
-        assert set().union(*readable) <= LOCAL_ACTIVITY_NOTE
-
-
-async def test_nobodys_data_lies_about_in_the_clear(world: World, loan: Loan) -> None:
-    state = world.stack.state_dir
-    places = {
-        str(path.relative_to(state)): path.read_bytes()
-        for pattern in ("temporal/temporal.db*", "logs/*.log")
-        for path in state.glob(pattern)
-    }
-    for table in await world.truth.tables():
-        rows = await world.truth.rows(f"SELECT t::text AS row FROM {table} t")
-        places[f"table {table}"] = "\n".join(row["row"] for row in rows).encode()
-    # The search finds what is there: ids, in every place that knows the application.
-    knows = [place for place, content in places.items() if loan.application_id.encode() in content]
-    assert any(place.startswith("temporal/") for place in knows)
-    assert {"table applications", "table audit_log", "table outbox"} <= set(knows)
-    for canary in loan.stated:
-        for spelling in _spellings(canary):
-            found = [place for place, content in places.items() if spelling in content]
-            assert found == [], (canary, spelling)
-
-
-async def test_support_staff_find_and_read_a_workflow(
-    world: World, loan: Loan, temporal: Client
-) -> None:
-    found = [
-        workflow.id
-        async for workflow in temporal.list_workflows(
-            f"CaasTenant = '{loan.tenant}' AND CaasState = 'funded'"
-        )
-    ]
-    assert found == [f"credit-application/{loan.tenant}/{loan.application_id}"]
-
-    keys = json.loads(world.stack.environment()["CAAS_MASTER_KEYS"])
-    keyring = Keyring({version: base64.b64decode(key) for version, key in keys.items()})
-    address, namespace = world.stack.temporal.address, world.stack.temporal.namespace
-    reader = await connect(address, namespace, keyring)
-    words = {}
-    for workflow_id in loan.workflow_ids():
-        metadata = await reader.get_workflow_handle(workflow_id).query(
-            "__temporal_workflow_metadata", result_type=WorkflowMetadata
-        )
-        words[workflow_id.partition("/")[0]] = metadata.current_details
-    assert words["credit-application"] == "Ended as funded."
-    assert words["kyc"].startswith("Identity verified; valid until ")
-    assert loan.view["loan"]["loan_id"] in words["settlement"]
-    description = await reader.get_workflow_handle(loan.workflow_ids()[0]).describe()
-    assert await description.static_summary() == f"Credit application {loan.application_id}"
-
-
 def _two_strings(*texts: str) -> str:
     """ABI words of two dynamic strings."""
     head, tail = "", ""
@@ -334,39 +188,3 @@ def _two_strings(*texts: str) -> str:
         head += word(64 + len(tail) // 2)
         tail += word(len(text.encode())) + padded
     return head + tail
-
-
-def _payloads(message: Message) -> Iterator[Payload]:
-    """Every payload within a protobuf message, but search attributes: those are for searching."""
-    if isinstance(message, Payload):
-        yield message
-        return
-    for field, value in message.ListFields():
-        if field.name == "search_attributes" or field.message_type is None:
-            continue
-        if field.message_type.GetOptions().map_entry:
-            for each in value.values():
-                if isinstance(each, Message):
-                    yield from _payloads(each)
-        elif isinstance(value, Message):
-            yield from _payloads(value)
-        else:
-            for each in value:
-                yield from _payloads(each)
-
-
-def _spellings(text: str) -> set[bytes]:
-    """A text as it might lie in a file: plain, escaped, hexadecimal, base64 at each alignment."""
-    raw = text.encode()
-    spellings = {raw, raw.lower(), raw.upper(), raw.hex().encode(), raw.hex().upper().encode()}
-    spellings |= {quote(text).encode(), quote(text, safe="").encode(), text.encode("utf-16-le")}
-    spellings.add(json.dumps(text).strip('"').encode())
-    for shift in range(3):
-        encoded = base64.b64encode(b"\0" * shift + raw)
-        # Only characters that depend on nothing but the text itself.
-        start, end = -(-shift * 8 // 6), (shift + len(raw)) * 8 // 6
-        spellings |= {encoded[start:end], encoded[start:end].translate(_URL_SAFE)}
-    return spellings
-
-
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
