@@ -90,13 +90,21 @@ class PostgresOfferRecords:
         application_id = application.application_id
         acceptance = request.acceptance
         async with self._database.transaction(application.tenant_id) as tx:
+            # The application's lock decides between acceptances of different offers.
+            held = await tx.value(
+                "SELECT accepted_offer_id FROM applications"
+                " WHERE tenant_id = $1 AND application_id = $2 FOR UPDATE",
+                tx.tenant_id, application_id,
+            )  # fmt: skip
+            if held == request.offer_id:
+                return
+            if held is not None:
+                raise Conflict("ALREADY_ACCEPTED", held)
             status = await tx.value(
                 "SELECT status FROM offers WHERE tenant_id = $1 AND offer_id = $2"
                 " AND application_id = $3 FOR UPDATE",
                 tx.tenant_id, request.offer_id, application_id,
             )  # fmt: skip
-            if status == OfferStatus.ACCEPTED:
-                return
             if status != OfferStatus.OPEN:
                 raise Conflict("OFFER_NOT_OPEN", request.offer_id)
             await tx.execute(
