@@ -50,6 +50,7 @@ class ChainRecords(Protocol):
         """Reserve, take a nonce, sign and store: one transaction, before anything is sent.
 
         `chain_nonce` is the account's next nonce on chain; the one taken is never below it.
+        Raises Conflict SETTLEMENT_CLOSED once the application is no longer settling.
         """
         ...
 
@@ -68,7 +69,10 @@ class LoanBook(Protocol):
         ...
 
     async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
-        """Void what was pending; InvariantViolated while signed bytes could still mine."""
+        """Void what was pending and close the application as rejected.
+
+        InvariantViolated while signed bytes could still mine.
+        """
         ...
 
 

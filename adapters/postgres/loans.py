@@ -21,7 +21,10 @@ from models.domain.settlement import FinalitySignal, SettlementOutcome, Settleme
 
 
 class PostgresLoanBook:
-    """Books a loan once its block is final, or records that nobody will be paid."""
+    """Books a loan once its block is final, or records that nobody will be paid.
+
+    Either closes the application in the same transaction: there is no moment between.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -74,11 +77,16 @@ class PostgresLoanBook:
     async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
         application_id = application.application_id
         async with self._database.transaction(application.tenant_id) as tx:
+            # Nothing is signed while this lock is held, nor once the application is closed.
+            state = await state_of(tx, application_id)
             settlement = await _settlement(tx, application_id)
-            if settlement is not None and settlement["state"] != SettlementState.FAILED:
-                if settlement["tx_hash"] is not None and reason != "TRANSACTION_REVERTED":
+            tx_hash = settlement["tx_hash"] if settlement else None
+            if state is State.REJECTED:
+                return SettlementOutcome(SettlementState.FAILED, tx_hash, reason=reason)
+            if settlement is not None:
+                if tx_hash is not None and reason != "TRANSACTION_REVERTED":
                     # Signed bytes may mine at any time: only the chain can end this settlement.
-                    raise InvariantViolated("SIGNED_BYTES_MAY_MINE", settlement["tx_hash"])
+                    raise InvariantViolated("SIGNED_BYTES_MAY_MINE", tx_hash)
                 await tx.execute(
                     "UPDATE settlements SET state = 'failed', failure = $3,"
                     " updated_at = clock_timestamp()"
@@ -91,7 +99,15 @@ class PostgresLoanBook:
                 "system", "settlement.failed", application_id, {"reason": reason},
                 key=application_id,
             )  # fmt: skip
-        tx_hash = settlement["tx_hash"] if settlement else None
+            await _withdraw_open_offers(tx, application_id)
+            await move(
+                tx,
+                application_id,
+                Stage.CLOSED,
+                State.REJECTED,
+                "application.rejected",
+                reasons=(reason,),
+            )
         return SettlementOutcome(SettlementState.FAILED, tx_hash, reason=reason)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from activities.ports.settlement_records import Attempt
 from adapters.postgres import ledger
 from adapters.postgres.database import PLATFORM, Database, Transaction
+from adapters.postgres.movement import state_of
 from adapters.postgres.rows import quote_of
-from models.domain.application import ApplicationRef
+from models.domain.application import ApplicationRef, State
 from models.domain.errors import Conflict, NotFound
 from models.domain.ids import new_id
 from models.domain.ledger import commitment, disbursement
@@ -73,9 +74,14 @@ class PostgresChainRecords:
         # transaction locks it.
         await self._open_account(chain_nonce)
         async with self._database.transaction(order.application.tenant_id) as tx:
+            # Whoever gives up on the settlement closes the application under the same lock, so
+            # an attempt that was slow to get here cannot sign any more.
+            state = await state_of(tx, application_id)
             settlement_id = await self._reserve(tx, order, quote)
             if (known := await _attempt(tx, application_id)) is not None:
                 return known
+            if state is not State.SETTLING:
+                raise Conflict("SETTLEMENT_CLOSED", application_id)
             transaction = sign(await self._take_nonce(tx, chain_nonce))
             await tx.execute(
                 "INSERT INTO chain_attempts (tenant_id, chain_id, tx_hash, settlement_id, sender,"
