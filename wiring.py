@@ -304,6 +304,7 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             tokens=TokenVerifier(_issuers(settings)),
             venue=wiring.venue(),
             settled_currency=wiring.chain_settings().currency,
+            secure_cookies=settings.environment is not Environment.SANDBOX,
             callback_secrets=_callback_secrets(settings),
             start_soon=start_soon,
         )

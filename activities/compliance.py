@@ -53,8 +53,9 @@ class ComplianceActivities:
         screening = self._screener.screen([case.applicant.full_name])
         facts = _facts(case, screening, emt_authorised=self._emt_authorised)
         verdict = self._rules.evaluate(phase, facts)
-        await self._records.record_verdict(application, verdict, facts, screening.list_version)
-        return verdict
+        return await self._records.record_verdict(
+            application, verdict, facts, screening.list_version
+        )
 
 
 def _facts(case: CreditCase, screening: ScreeningResult, *, emt_authorised: bool) -> Facts:

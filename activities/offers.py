@@ -87,6 +87,10 @@ class OfferActivities:
         except CreditError as error:
             log.warning("provider_failed", provider=name, code=error.code)
             return (ProviderAnswer(name, None, error.code),)
+        except Exception as error:
+            # One lender's adapter must not cost the applicant the others' offers.
+            log.exception("provider_bug", provider=name, exc_info=error)
+            return (ProviderAnswer(name, None, "PROVIDER_FAILED"),)
         if not quotes:
             return (ProviderAnswer(name, None, "NOT_OFFERED"),)
         return tuple(ProviderAnswer(name, quote) for quote in quotes)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Final
 
 import structlog
 
 from activities.ports.workflow_messages import WorkflowMessages
-from adapters.postgres.callbacks import PostgresCallbacks
+from adapters.postgres.callbacks import PostgresCallbacks, StoredCallback
 from adapters.postgres.sweeping import PostgresStartIntents
 from models.domain.errors import CreditError
 
@@ -45,13 +46,24 @@ class Sweeper:
 
     async def sweep(self) -> tuple[int, int]:
         """One round; returns how many were started and how many callbacks delivered."""
-        unstarted = await self._intents.unstarted(BATCH)
-        for application in unstarted:
-            await self._messages.start_application(application)
-        undelivered = await self._callbacks.undelivered(BATCH)
-        for vendor, stored in undelivered:
-            await self._messages.tell_verification(stored.person, stored.callback)
-            await self._callbacks.delivered(vendor, stored)
-        if unstarted or undelivered:
-            log.info("swept", count=len(unstarted) + len(undelivered))
-        return len(unstarted), len(undelivered)
+        started = delivered = 0
+        for application in await self._intents.unstarted(BATCH):
+            started += await self._attempt(self._messages.start_application(application))
+        for vendor, stored in await self._callbacks.undelivered(BATCH):
+            delivered += await self._attempt(self._deliver(vendor, stored))
+        if started or delivered:
+            log.info("swept", count=started + delivered)
+        return started, delivered
+
+    async def _deliver(self, vendor: str, stored: StoredCallback) -> None:
+        await self._messages.tell_verification(stored.person, stored.callback)
+        await self._callbacks.delivered(vendor, stored)
+
+    async def _attempt(self, work: Awaitable[None]) -> bool:
+        """Whether it worked; one item's trouble is not the others'."""
+        try:
+            await work
+        except CreditError as error:
+            log.warning("not_swept", code=error.code)
+            return False
+        return True

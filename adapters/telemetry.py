@@ -16,7 +16,7 @@ ALLOWED: Final = frozenset(
         "event", "level", "timestamp", "request_id", "code", "error", "source", "provider",
         "vendor", "application", "settlement", "tenant", "role", "exception", "status", "method",
         "path", "elapsed_ms", "duration_ms", "count", "attempt", "bytes", "outcome", "peer", "name",
-        "reason", "version", "chain_id", "queue",
+        "reason", "version", "chain_id", "queue", "host", "call", "failure",
     }
 )  # fmt: skip
 
@@ -36,21 +36,49 @@ def configure(level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s %(message)s")
+    _speak_without_messages()
+
+
+class _FramesOnly(logging.Formatter):
+    """A library's log line: where an exception came from, not what it says."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: dict[str, Any] = {"event": record.name, "level": record.levelname.lower()}
+        if record.exc_info and record.exc_info[1] is not None:
+            event["exception"] = _frames(record.exc_info[1])
+        else:
+            event["reason"] = record.getMessage()
+        return _serialise(event)
+
+
+def _speak_without_messages() -> None:
+    """Exceptions quote input; libraries log exceptions. Their handlers get our formatter."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_FramesOnly())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in ("uvicorn", "uvicorn.error", "temporalio", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
 
 
 def _name_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Where an exception came from, without its message: that may quote what was sent."""
     error = event.pop("exc_info", None)
     if isinstance(error, BaseException):
-        frames = []
-        trace = error.__traceback__
-        while trace is not None:
-            code = trace.tb_frame.f_code
-            frames.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}:{code.co_name}")
-            trace = trace.tb_next
-        event["exception"] = [type(error).__name__, *frames[-8:]]
+        event["exception"] = _frames(error)
     return event
+
+
+def _frames(error: BaseException) -> list[str]:
+    """An exception's type and the last frames it passed through."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}:{code.co_name}")
+        trace = trace.tb_next
+    return [type(error).__name__, *frames[-8:]]
 
 
 def _only_allowed(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -31,7 +31,7 @@ from temporalio.worker import (
 )
 
 from adapters.vault import Keyring, Undecipherable
-from models.domain.errors import CreditError, Invalid, Transient, Unavailable
+from models.domain.errors import CreditError, Invalid, Permanent, Refused, Unavailable
 from models.domain.ids import (
     tenant_of_workflow,
 )
@@ -80,6 +80,8 @@ class TenantCodec(PayloadCodec, WithSerializationContext):
         if payload.metadata.get("encoding") != ENCODING:
             return payload
         version, tenant_id = key_of(payload)
+        if self._tenant_id not in (PLATFORM, tenant_id):
+            raise Undecipherable("FOREIGN_TENANT", self._tenant_id)
         plain = self._keyring.open(tenant_id, _PURPOSE, version, payload.data, _PURPOSE)
         return Payload.FromString(plain)
 
@@ -113,7 +115,11 @@ async def connect(address: str, namespace: str, keyring: Keyring, *, lazy: bool 
 
 
 class ErrorTypes(Interceptor):
-    """Gives every domain error its stable type in history; only Transient ones are retried."""
+    """Gives every domain error its stable type in history.
+
+    Permanent and Refused errors end a step. Transient ones are retried, and so are violated
+    invariants: they are bugs, the step stays visibly pending, and a deployment mends it.
+    """
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _ErrorTypesInbound(next)
@@ -125,7 +131,7 @@ class _ErrorTypesInbound(ActivityInboundInterceptor):
             return await super().execute_activity(input)
         except CreditError as error:
             raise ApplicationError(
-                str(error), type=error.code, non_retryable=not isinstance(error, Transient)
+                str(error), type=error.code, non_retryable=isinstance(error, Permanent | Refused)
             ) from error
 
 

@@ -19,14 +19,17 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from models.domain.errors import Permanent
+from models.domain.errors import InvariantViolated
 
 NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32
 
 
-class Undecipherable(Permanent):
-    """The ciphertext does not belong to this key and context, or was changed."""
+class Undecipherable(InvariantViolated):
+    """The ciphertext does not belong to this key and context, or was changed.
+
+    Often a key that is not configured yet; a step that meets it waits for one.
+    """
 
 
 @dataclass(frozen=True, slots=True)

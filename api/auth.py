@@ -86,10 +86,9 @@ class Principal:
         if not self.may(action):
             raise Problem(403, "NOT_ALLOWED", "Your role does not allow this.")
 
-    @property
-    def only_for_self(self) -> bool:
-        """Whether the caller acts for nobody but themselves."""
-        return self.roles == {Role.APPLICANT}
+    def only_for_self(self, action: Action) -> bool:
+        """Whether being an applicant is all that allows the action: then it is about oneself."""
+        return self.roles & ROLE_TABLE[action] == {Role.APPLICANT}
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class Services:
     tokens: TokenVerifier
     venue: SettlementVenue
     settled_currency: str
+    secure_cookies: bool
     callback_secrets: dict[str, tuple[bytes, ...]]
     start_soon: Callable[[Coroutine[Any, Any, None]], None]
 

@@ -35,6 +35,9 @@ class DecisionRecords(Protocol):
 
     async def record_verdict(
         self, application: ApplicationRef, verdict: Verdict, facts: Facts, screened_with: str
-    ) -> None:
-        """Keep the verdict with its facts and list version, and move the application on."""
+    ) -> Verdict:
+        """Keep the verdict with its facts and list version, and move the application on.
+
+        Returns the verdict on record: an earlier one stands, whatever was evaluated now.
+        """
         ...

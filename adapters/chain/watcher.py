@@ -62,7 +62,15 @@ class BlockWatcher:
         at_depth = 0
         for settlement in open_ones:
             receipt = receipts.get(settlement.transaction.tx_hash)
-            await self._follow(settlement, receipt)
+            try:
+                await self._follow(settlement, receipt)
+            except CreditError as error:
+                # One settlement's trouble is not the others'.
+                log.warning(
+                    "settlement_not_followed",
+                    settlement=settlement.settlement_id,
+                    code=error.code,
+                )
             at_depth += receipt is not None and receipt.confirmations >= self._chain.confirmations
         return at_depth
 

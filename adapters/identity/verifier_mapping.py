@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -16,7 +17,8 @@ from models.domain.kyc import VendorVerdict, VerificationCallback
 CALLBACK_MALFORMED: Final = "CALLBACK_MALFORMED"
 MALFORMED_RESPONSE: Final = "MALFORMED_RESPONSE"
 
-_MAX_REASON_CHARACTERS: Final = 300
+VENDOR_REMARK: Final = "VENDOR_REMARK"
+_REASON_CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 
 _Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]{1,128}$")]
 
@@ -97,13 +99,12 @@ def parse_callback(body: bytes) -> tuple[str, VerificationCallback]:
         event_id=event.event_id,
         verification_id=verification_id,
         verdict=VendorVerdict(event.verdict),
-        reason=_printable(event.reason),
+        reason=_code(event.reason),
     )
 
 
-def _printable(reason: str | None) -> str | None:
-    """A vendor's words as one short line: it is read by people and stored in the audit trail."""
-    if reason is None:
-        return None
-    line = "".join(c if c.isprintable() else " " for c in reason).strip()
-    return line[:_MAX_REASON_CHARACTERS] or None
+def _code(reason: str | None) -> str | None:
+    """A vendor's reason if it is a code; free text may name the person, so it is never kept."""
+    if reason is None or _REASON_CODE.fullmatch(reason):
+        return reason
+    return VENDOR_REMARK

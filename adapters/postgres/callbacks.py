@@ -39,10 +39,10 @@ class PostgresCallbacks:
             if user_id is None:
                 raise NotFound("VERIFICATION_UNKNOWN")
             fresh = await tx.execute(
-                "INSERT INTO callback_events (vendor, event_id, tenant_id, verification_id,"
+                "INSERT INTO callback_events (tenant_id, vendor, event_id, verification_id,"
                 " user_id, verdict, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)"
                 " ON CONFLICT DO NOTHING",
-                vendor, callback.event_id, tenant_id, callback.verification_id, user_id,
+                tenant_id, vendor, callback.event_id, callback.verification_id, user_id,
                 callback.verdict, callback.reason,
             )  # fmt: skip
             if fresh:
@@ -58,8 +58,9 @@ class PostgresCallbacks:
                     key=user_id,
                 )
             row = await tx.row(
-                "SELECT * FROM callback_events WHERE vendor = $1 AND event_id = $2",
-                vendor, callback.event_id,
+                "SELECT * FROM callback_events"
+                " WHERE tenant_id = $1 AND vendor = $2 AND event_id = $3",
+                tenant_id, vendor, callback.event_id,
             )  # fmt: skip
         return _stored(row)
 
@@ -68,8 +69,9 @@ class PostgresCallbacks:
         async with self._database.transaction(stored.person.tenant_id) as tx:
             await tx.execute(
                 "UPDATE callback_events SET delivered_at = clock_timestamp()"
-                " WHERE vendor = $1 AND event_id = $2 AND delivered_at IS NULL",
-                vendor, stored.callback.event_id,
+                " WHERE tenant_id = $1 AND vendor = $2 AND event_id = $3"
+                " AND delivered_at IS NULL",
+                tx.tenant_id, vendor, stored.callback.event_id,
             )  # fmt: skip
 
     async def undelivered(self, limit: int) -> Sequence[tuple[str, StoredCallback]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Self
 
 import asyncpg
@@ -19,7 +19,7 @@ PLATFORM: Final = "platform"
 _TRY_AGAIN: Final = (
     OSError,
     TimeoutError,
-    asyncpg.InterfaceError,
+    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -80,8 +80,9 @@ class Transaction:
 class Database:
     """A pool of connections under one of our roles."""
 
-    def __init__(self, pool: Any, keyring: Keyring) -> None:
+    def __init__(self, pool: Any, keyring: Keyring, timeout_s: float) -> None:
         self._pool = pool
+        self._timeout_s = timeout_s
         self.keyring = keyring
 
     @classmethod
@@ -90,20 +91,25 @@ class Database:
     ) -> Self:
         """Connect and refuse a role that row-level security would not bind.
 
-        Raises Unavailable when the database is away, Permanent ROLE_TOO_STRONG.
+        Raises Unavailable when the database is away, Permanent DATABASE_REFUSED (no such database
+        or role, wrong password) or ROLE_TOO_STRONG.
         """
         try:
-            pool = await asyncpg.create_pool(
-                dsn,
-                min_size=1,
-                max_size=max_size,
-                timeout=timeout_s,
-                command_timeout=timeout_s,
-                init=_speak_json,
-            )
-        except _TRY_AGAIN as error:
-            raise Unavailable("DATABASE_UNAVAILABLE", type(error).__name__) from error
-        database = cls(pool, keyring)
+            with _unavailable_when_away():
+                pool = await asyncpg.create_pool(
+                    dsn,
+                    min_size=1,
+                    max_size=max_size,
+                    timeout=timeout_s,
+                    command_timeout=timeout_s,
+                    init=_speak_json,
+                )
+        except (
+            asyncpg.InvalidAuthorizationSpecificationError,
+            asyncpg.InvalidCatalogNameError,
+        ) as error:
+            raise Permanent("DATABASE_REFUSED", type(error).__name__) from error
+        database = cls(pool, keyring, timeout_s)
         try:
             await database._refuse_strong_role()
         except CreditError:
@@ -121,12 +127,14 @@ class Database:
 
         Raises Unavailable when the database is away or asks to try again.
         """
-        try:
-            async with self._pool.acquire() as connection, connection.transaction():
+        with _unavailable_when_away():
+            # An exhausted pool is said to be one, instead of a queue that grows for ever.
+            async with (
+                self._pool.acquire(timeout=self._timeout_s) as connection,
+                connection.transaction(),
+            ):
                 await connection.execute("SELECT set_config('app.tenant_id', $1, true)", tenant_id)
                 yield Transaction(connection, tenant_id, self.keyring)
-        except _TRY_AGAIN as error:
-            raise Unavailable("DATABASE_UNAVAILABLE", type(error).__name__) from error
 
     async def ready(self) -> bool:
         """Whether the database answers."""
@@ -147,6 +155,19 @@ class Database:
             raise Permanent(
                 "ROLE_TOO_STRONG", "the application's role owns tables or bypasses row security"
             )
+
+
+@contextmanager
+def _unavailable_when_away() -> Iterator[None]:
+    try:
+        yield
+    except _TRY_AGAIN as error:
+        raise Unavailable("DATABASE_UNAVAILABLE", type(error).__name__) from error
+    except asyncpg.InterfaceError as error:
+        # The driver also says so of arguments it cannot encode: those are bugs, not outages.
+        if isinstance(error, ValueError):
+            raise
+        raise Unavailable("DATABASE_UNAVAILABLE", type(error).__name__) from error
 
 
 async def _speak_json(connection: Any) -> None:

@@ -53,16 +53,11 @@ class PostgresDecisionRecords:
 
     async def verdict(self, application: ApplicationRef, phase: Phase) -> Verdict | None:
         async with self._database.transaction(application.tenant_id) as tx:
-            row = await tx.row(
-                "SELECT * FROM decisions WHERE tenant_id = $1 AND application_id = $2"
-                " AND phase = $3",
-                tx.tenant_id, application.application_id, phase,
-            )  # fmt: skip
-        return _verdict_of(row) if row else None
+            return await _verdict(tx, application.application_id, phase)
 
     async def record_verdict(
         self, application: ApplicationRef, verdict: Verdict, facts: Facts, screened_with: str
-    ) -> None:
+    ) -> Verdict:
         application_id = application.application_id
         async with self._database.transaction(application.tenant_id) as tx:
             subject = await person(tx, application.user_id)
@@ -78,7 +73,9 @@ class PostgresDecisionRecords:
                 subject.seal(_FACTS, facts, f"decisions.sealed_facts/{application_id}"),
             )  # fmt: skip
             if not kept:
-                return
+                earlier = await _verdict(tx, application_id, verdict.phase)
+                assert earlier is not None
+                return earlier
             allowed = verdict.outcome is Outcome.ALLOW
             here = Stage.ELIGIBILITY if verdict.phase is Phase.ELIGIBILITY else Stage.CREDIT
             await move(
@@ -95,6 +92,7 @@ class PostgresDecisionRecords:
                     "sanctions_list_version": screened_with,
                 },
             )
+        return verdict
 
 
 async def _kyc_status(tx: Transaction, application: ApplicationRef) -> KYCStatus | None:
@@ -115,6 +113,14 @@ async def _kyc_status(tx: Transaction, application: ApplicationRef) -> KYCStatus
     if row["status"] == KYCStatus.VERIFIED and row["expires_at"] <= datetime.now(UTC):
         return KYCStatus.EXPIRED
     return KYCStatus(row["status"])
+
+
+async def _verdict(tx: Transaction, application_id: str, phase: Phase) -> Verdict | None:
+    row = await tx.row(
+        "SELECT * FROM decisions WHERE tenant_id = $1 AND application_id = $2 AND phase = $3",
+        tx.tenant_id, application_id, phase,
+    )  # fmt: skip
+    return _verdict_of(row) if row else None
 
 
 def _verdict_of(row: Any) -> Verdict:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import Any, Final
 
@@ -88,7 +87,7 @@ async def show(application_id: str, principal: Caller, wired: Wired) -> Applicat
     principal.require(Action.READ_APPLICATION)
     _require_form(application_id)
     view = await wired.applications.view(principal.tenant_id, application_id)
-    if principal.only_for_self and view.user_id != principal.subject:
+    if principal.only_for_self(Action.READ_APPLICATION) and view.user_id != principal.subject:
         raise NotFound("APPLICATION_UNKNOWN")
     return ApplicationAnswer.of(view)
 
@@ -106,7 +105,7 @@ async def accept(
     principal.require(Action.ACCEPT_OFFER)
     _require_form(application_id)
     application = await wired.applications.ref(principal.tenant_id, application_id)
-    if principal.only_for_self and application.user_id != principal.subject:
+    if principal.only_for_self(Action.ACCEPT_OFFER) and application.user_id != principal.subject:
         raise NotFound("APPLICATION_UNKNOWN")
     route = f"POST /api/v1/applications/{application_id}/accept"
     write = await write_key(request, principal, route, key)
@@ -128,9 +127,8 @@ async def _deliver(
     wired: Services, application: ApplicationRef, accepted: AcceptOffer, write: WriteKey
 ) -> None:
     """Deliver the update; an acceptance that is on record already is no conflict with itself."""
-    update_id = hashlib.sha256(f"{write.route}|{write.key}".encode()).hexdigest()
     try:
-        await wired.messages.accept_offer(application, accepted, update_id)
+        await wired.messages.accept_offer(application, accepted, write.effect_id)
     except Conflict:
         known = await wired.applications.acceptance(
             application.tenant_id, application.application_id
@@ -147,7 +145,7 @@ async def _start(wired: Services, application: ApplicationRef) -> None:
 
 
 def _applicant_id(principal: Principal, body: ApplicationBody) -> str:
-    if principal.only_for_self:
+    if principal.only_for_self(Action.APPLY):
         if body.user_id not in (None, principal.subject):
             raise Problem(403, "NOT_ALLOWED", "Applicants apply for themselves.")
         return principal.subject

@@ -83,7 +83,13 @@ async def sign_in(token: Annotated[str, Form()], wired: Wired) -> Response:
     principal.require(Action.DECODE_PAYLOADS)
     answer = RedirectResponse("/console/signed-in", 303)
     answer.set_cookie(
-        SESSION_COOKIE, token.strip(), httponly=True, samesite="lax", path="/", max_age=3600
+        SESSION_COOKIE,
+        token.strip(),
+        httponly=True,
+        secure=wired.secure_cookies,
+        samesite="lax",
+        path="/",
+        max_age=3600,
     )
     return answer
 

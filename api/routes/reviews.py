@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -53,13 +52,12 @@ async def decide(
     if review.applicant_id == principal.subject:
         raise Problem(403, "NOT_ALLOWED", "Nobody decides about themselves.")
     write = await write_key(request, principal, f"POST /api/v1/reviews/{review_id}/decision", key)
-    update_id = hashlib.sha256(f"{write.route}|{write.key}".encode()).hexdigest()
 
     async def effect() -> dict[str, Any]:
         await wired.messages.decide_review(
             review.workflow_id,
             ReviewDecision(review_id, body.approved, principal.subject, body.reason),
-            update_id,
+            write.effect_id,
         )
         return DecidedAnswer(review_id=review_id, approved=body.approved).model_dump()
 

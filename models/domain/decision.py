@@ -87,6 +87,11 @@ class ReasonCode(StrEnum):
     MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
     RULE_BOOK_UNAVAILABLE = "RULE_BOOK_UNAVAILABLE"
     FURTHER_CHECKS_NEEDED = "FURTHER_CHECKS_NEEDED"
+    NO_OFFER_AVAILABLE = "NO_OFFER_AVAILABLE"
+    OFFER_EXPIRED = "OFFER_EXPIRED"
+    TERMS_CHANGED = "TERMS_CHANGED"
+    REVIEW_UNDECIDED = "REVIEW_UNDECIDED"
+    SETTLEMENT_FAILED = "SETTLEMENT_FAILED"
 
 
 # For the applicant. SCORE_TOO_LOW and PD_TOO_HIGH are not specific enough for Regulation B
@@ -114,6 +119,11 @@ REASON_TEXTS: Final[dict[ReasonCode, str]] = {
     ReasonCode.MODEL_UNAVAILABLE: "We could not assess your application automatically.",
     ReasonCode.RULE_BOOK_UNAVAILABLE: "We could not check your application automatically.",
     ReasonCode.FURTHER_CHECKS_NEEDED: "A member of our team needs to look at this application.",
+    ReasonCode.NO_OFFER_AVAILABLE: "No lender has made an offer for this application.",
+    ReasonCode.OFFER_EXPIRED: "The offer has expired.",
+    ReasonCode.TERMS_CHANGED: "The lender no longer offers these terms.",
+    ReasonCode.REVIEW_UNDECIDED: "The application could not be decided in time.",
+    ReasonCode.SETTLEMENT_FAILED: "The loan could not be paid out.",
 }
 
 # Even the code of these would tell an applicant about screening; another one is shown instead.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,12 @@ class WriteKey:
     route: str
     key: str
     body_sha256: bytes
+
+    @property
+    def effect_id(self) -> str:
+        """The identity of this write's effect: the same for a repetition, and for nothing else."""
+        parts = (self.tenant_id, self.subject, self.route, self.key, self.body_sha256.hex())
+        return sha256("|".join(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,9 +85,9 @@ class CallbackEventRow(SQLModel, table=True):
         ),
     )
 
+    tenant_id: str = text_key()
     vendor: str = text_key()
     event_id: str = text_key()
-    tenant_id: str = text()
     verification_id: str = text()
     user_id: str = text()
     verdict: str = text()

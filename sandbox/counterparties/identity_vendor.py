@@ -60,8 +60,8 @@ _CALLBACK_TIMEOUT_S: Final = 10.0
 
 _REASONS: Final = {
     "clear": None,
-    "unclear": "the image of the document is not legible",
-    "rejected": "the document is not genuine",
+    "unclear": "DOCUMENT_NOT_LEGIBLE",
+    "rejected": "DOCUMENT_NOT_GENUINE",
 }
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 

@@ -94,9 +94,9 @@ def upgrade() -> None:
     op.create_index("audit_by_subject", "audit_log", ["tenant_id", "subject_id"], unique=False)
     op.create_table(
         "callback_events",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("vendor", sa.Text(), nullable=False),
         sa.Column("event_id", sa.Text(), nullable=False),
-        sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("verification_id", sa.Text(), nullable=False),
         sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=False),
@@ -108,7 +108,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("vendor", "event_id"),
+        sa.PrimaryKeyConstraint("tenant_id", "vendor", "event_id"),
     )
     op.create_index(
         "callback_events_undelivered",
