@@ -144,10 +144,17 @@ class ApplicantReason:
 def applicant_reasons(codes: Iterable[str]) -> tuple[ApplicantReason, ...]:
     """The reasons to show an applicant, in the given order, without repeats.
 
-    ValueError for a code that was never published.
+    A settlement fails with the lender's or the chain's own code, of which there is no list: it is
+    for staff, and the applicant reads SETTLEMENT_FAILED.
     """
-    shown = dict.fromkeys(_SHOWN_AS.get(ReasonCode(code), ReasonCode(code)) for code in codes)
+    shown = dict.fromkeys(_shown(code) for code in codes)
     return tuple(ApplicantReason(code.value, REASON_TEXTS[code]) for code in shown)
+
+
+def _shown(code: str) -> ReasonCode:
+    if code not in ReasonCode.__members__:
+        return ReasonCode.SETTLEMENT_FAILED
+    return _SHOWN_AS.get(ReasonCode(code), ReasonCode(code))
 
 
 class SettlementKind(StrEnum):
