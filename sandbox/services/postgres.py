@@ -182,7 +182,6 @@ class Postgres:
             "max_connections": str(self._max_connections),
             "shared_buffers": "64MB",
             "fsync": durably,
-            "synchronous_commit": durably,
             "full_page_writes": durably,
             "timezone": "UTC",
             "log_timezone": "UTC",
