@@ -171,7 +171,7 @@ async def test_the_tenant_does_not_stay_on_a_pooled_connection(
         lending.cluster.dsn(lending.name, "app"), min_size=1, max_size=1
     )
     try:
-        database = Database(pool, lending.keyring)
+        database = Database(pool, lending.keyring, timeout_s=10)
         async with database.transaction(mine) as tx:
             assert await tx.value("SELECT count(*) FROM applications") == 1
         with pytest.raises(RuntimeError):
