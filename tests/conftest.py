@@ -44,7 +44,7 @@ async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
     """The whole product with everything around it; shared, so tests use tenants of their own."""
     state_dir: Path = RUN_DIR / f"stack-{os.getpid()}"
     with hold(state_dir):
-        running = Stack(state_dir, StackOptions(headless=True, durable=False))
+        running = Stack(state_dir, StackOptions(durable=False, identity_delay_s=0.1))
         try:
             await running.start()
             yield running
