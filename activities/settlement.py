@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from temporalio import activity
 
-from activities.ports.chain import SettlementChain
+from activities.ports.chain import GasTerms, Payment, SettlementChain
 from activities.ports.credit_provider import CreditProvider
 from activities.ports.settlement_records import Attempt, ChainRecords, LoanBook
 from models.domain.application import ApplicationRef
@@ -14,6 +14,7 @@ from models.domain.errors import InvariantViolated, Permanent, Transient
 from models.domain.failpoints import failpoint
 from models.domain.offer import Quote
 from models.domain.settlement import (
+    REFERENCE_ALREADY_SETTLED,
     FinalitySignal,
     SettlementOrder,
     SettlementOutcome,
@@ -67,13 +68,48 @@ class ChainActivities:
             succeeded=receipt.succeeded,
         )
 
+    @activity.defn(name="resolve_settlement")
+    async def resolve_settlement(self, order: SettlementOrder) -> FinalitySignal:
+        """Whether the loan was paid after all, when our own transaction did not pay it.
+
+        A revert proves nothing: somebody else may have relayed the same signatures, or may do so
+        until the first of their deadlines. Transient until a final block is later than that.
+        """
+        quote = await self._records.accepted_quote(order)
+        standing = await self._chain.standing(quote.terms.loan_reference)
+        if (paid := standing.payment) is not None:
+            return await self._paid(order, quote, paid)
+        if standing.final_time <= min(quote.terms.deadline, order.acceptance.deadline):
+            raise Transient("NOT_DECIDED_YET", quote.terms.loan_reference)
+        return FinalitySignal("", 0, "", 0, succeeded=False)
+
+    async def _paid(self, order: SettlementOrder, quote: Quote, paid: Payment) -> FinalitySignal:
+        terms = quote.terms
+        if (paid.borrower, paid.lender, paid.token, paid.principal) != (
+            terms.borrower,
+            terms.lender,
+            terms.token,
+            terms.principal,
+        ):
+            raise InvariantViolated("REFERENCE_PAID_OTHERWISE", paid.tx_hash)
+        attempt = await self._records.attempt(order.application)
+        if attempt is None:
+            await self._records.adopt(order, quote, paid.tx_hash)
+        return FinalitySignal(
+            tx_hash=paid.tx_hash,
+            block_number=paid.block_number,
+            block_hash=paid.block_hash,
+            confirmations=paid.confirmations,
+            succeeded=True,
+            by_other=attempt is None or attempt.transaction.tx_hash != paid.tx_hash,
+        )
+
     async def _sign(self, order: SettlementOrder) -> Attempt:
         quote = await self._records.accepted_quote(order)
-        lender_signature = await self._confirm(order, quote)
-        if await self._chain.is_settled(quote.terms.loan_reference):
-            # Somebody was paid under this reference and we have no record of signing it.
-            raise Permanent("REFERENCE_ALREADY_SETTLED", quote.terms.loan_reference)
-        gas = await self._chain.simulate(quote.terms, lender_signature, order.acceptance)
+        lender_signature = await self._records.lender_signature(order)
+        if lender_signature is None:
+            lender_signature = await self._confirm(order, quote)
+        gas = await self._simulate(order, quote, lender_signature)
         return await self._records.persist_attempt(
             order,
             quote,
@@ -82,6 +118,17 @@ class ChainActivities:
                 quote.terms, lender_signature, order.acceptance, nonce, gas
             ),
         )
+
+    async def _simulate(
+        self, order: SettlementOrder, quote: Quote, lender_signature: str
+    ) -> GasTerms:
+        try:
+            return await self._chain.simulate(quote.terms, lender_signature, order.acceptance)
+        except Permanent as error:
+            # Somebody was paid under this reference and we have no record of signing it.
+            if await self._chain.is_settled(quote.terms.loan_reference):
+                raise Permanent(REFERENCE_ALREADY_SETTLED, quote.terms.loan_reference) from error
+            raise
 
     async def _confirm(self, order: SettlementOrder, quote: Quote) -> str:
         """The lender's signature over exactly the accepted terms, checked before it is used."""

@@ -35,7 +35,12 @@ with workflow.unsafe.imports_passed_through():
         DECIDE_REVIEW,
         IDENTITY_CONCLUDED,
     )
-    from models.domain.settlement import SettlementOrder, SettlementOutcome, SettlementState
+    from models.domain.settlement import (
+        SettlementOrder,
+        SettlementOutcome,
+        SettlementState,
+        ending_of_failure,
+    )
     from workflows.acceptance import check_acceptance
     from workflows.options import (
         OFFERS,
@@ -216,9 +221,7 @@ class CreditApplicationWorkflow:
         )
         if settled.state is SettlementState.FINAL:
             return ApplicationEnding(State.FUNDED, (), settled.loan_id, settled.tx_hash)
-        return ApplicationEnding(
-            State.REJECTED, (settled.reason or "SETTLEMENT_FAILED",), None, settled.tx_hash
-        )
+        return ending_of_failure(settled.reason or "SETTLEMENT_FAILED")
 
     async def _close(self, ending: ApplicationEnding) -> ApplicationOutcome:
         self.closing = True

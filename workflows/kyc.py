@@ -179,10 +179,11 @@ class KYCWorkflow:
         """Whether an application that joined after the conclusion has no answer yet."""
         if not self.joined_late:
             return False
+        self.joined_late = False  # who joins during the question is asked about again
         waits: bool = await workflow.execute_local_activity_method(
             KYCActivities.someone_waits, self.person, **OWN_DATABASE
         )
-        self.joined_late = waits and keep
+        self.joined_late = self.joined_late or (waits and keep)
         return waits
 
     def _say_where_we_stand(self, status: KYCStatus) -> None:

@@ -80,6 +80,15 @@ CHAIN: Final = RemoteOptions(
     ),
 )
 
+# Until the signatures' deadlines have passed in a final block (about an hour) the answer is "not
+# yet"; asking every minute writes no history.
+RESOLUTION: Final = RemoteOptions(
+    start_to_close_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=1)
+    ),
+)
+
 # A person has a week to finish the identity check; afterwards the application expires.
 KYC_DEADLINE: Final = timedelta(days=7)
 

@@ -19,6 +19,28 @@ class GasTerms:
     priority_fee_wei: int
 
 
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment under a reference, as its final `Disbursed` event tells it (token units)."""
+
+    tx_hash: str
+    block_number: int
+    block_hash: str
+    confirmations: int
+    borrower: str
+    lender: str
+    token: str
+    principal: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceStanding:
+    """What the newest final block says: its time (Unix seconds), and the payment, if any."""
+
+    final_time: int
+    payment: Payment | None
+
+
 class SettlementChain(Protocol):
     """One chain with its aggregator contract and the relaying key of this deployment."""
 
@@ -72,6 +94,10 @@ class SettlementChain(Protocol):
 
     async def head(self) -> int:
         """The newest block's number."""
+        ...
+
+    async def standing(self, loan_reference: str) -> ReferenceStanding:
+        """What the final part of the chain says of this reference; raises Transient."""
         ...
 
     async def is_settled(self, loan_reference: str) -> bool:

@@ -36,6 +36,14 @@ class ChainRecords(Protocol):
         """The accepted offer as its lender quoted it; NotFound unless it is the accepted one."""
         ...
 
+    async def lender_signature(self, order: SettlementOrder) -> str | None:
+        """The lender's signature if it has confirmed already: it is not asked twice."""
+        ...
+
+    async def adopt(self, order: SettlementOrder, quote: Quote, tx_hash: str) -> None:
+        """Record a settlement that was paid by a transaction we have no record of signing."""
+        ...
+
     async def record_confirmation(self, order: SettlementOrder, lender_signature: str) -> None:
         """Keep the lender's signature and book its commitment."""
         ...
@@ -69,9 +77,10 @@ class LoanBook(Protocol):
         ...
 
     async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
-        """Void what was pending and close the application as rejected.
+        """Void what was pending and close the application; may be repeated.
 
-        InvariantViolated while signed bytes could still mine.
+        Returns the state SIGNED and changes nothing while signed bytes could still mine, unless
+        `reason` says that the chain itself has ruled that out.
         """
         ...
 

@@ -15,9 +15,9 @@ from eth_account.signers.local import LocalAccount
 from eth_hash.auto import keccak
 from eth_typing import HexStr
 
-from activities.ports.chain import GasTerms
+from activities.ports.chain import GasTerms, ReferenceStanding
 from adapters.chain import aggregator_mapping as mapping
-from adapters.chain import eip712
+from adapters.chain import eip712, payments
 from adapters.chain.eip712 import address_of
 from adapters.chain.rpc import JSONRPCProvider, RPCError
 from adapters.chain.well_known import WELL_KNOWN_TEST_ADDRESSES
@@ -244,6 +244,10 @@ class EVMSettlementChain:
         """Whether the contract has ever paid under this reference, at the newest block."""
         call = {"to": self.venue.aggregator, "data": mapping.is_settled_calldata(loan_reference)}
         return mapping.word(await self._rpc.call("eth_call", call, "latest")) != 0
+
+    async def standing(self, loan_reference: str) -> ReferenceStanding:
+        """What the final part of the chain says of this reference."""
+        return await payments.standing(self._rpc, self.venue, self.confirmations, loan_reference)
 
     def _settle_calldata(
         self, terms: LoanTerms, lender_signature: str, acceptance: Acceptance

@@ -50,6 +50,14 @@ class PostgresKYCRecords:
             if standing.status is KYCStatus.VERIFIED:
                 identity = await applicant(tx, application.application_id)
                 if _is_same_person(tx, identity, profile["identity"]):
+                    # On record, so that this application keeps its answer whatever comes later.
+                    await tx.execute(
+                        "INSERT INTO kyc_waiters"
+                        " (tenant_id, user_id, application_id, answer, told_at)"
+                        " VALUES ($1, $2, $3, $4, clock_timestamp()) ON CONFLICT DO NOTHING",
+                        tx.tenant_id, application.user_id, application.application_id,
+                        _STANDING.dump_python(standing, mode="json"),
+                    )  # fmt: skip
                     return standing
             await tx.execute(
                 "INSERT INTO kyc_waiters (tenant_id, user_id, application_id)"

@@ -17,7 +17,13 @@ from models.domain.application import (
 from models.domain.errors import InvariantViolated
 from models.domain.ids import new_id
 from models.domain.ledger import EntryKind, EntryState, release
-from models.domain.settlement import FinalitySignal, SettlementOutcome, SettlementState
+from models.domain.settlement import (
+    TRANSACTION_REVERTED,
+    FinalitySignal,
+    SettlementOutcome,
+    SettlementState,
+    ending_of_failure,
+)
 
 
 class PostgresLoanBook:
@@ -35,7 +41,9 @@ class PostgresLoanBook:
         application_id = application.application_id
         async with self._database.transaction(application.tenant_id) as tx:
             settlement = await _settlement(tx, application_id)
-            if settlement is None or settlement["tx_hash"] != observed.tx_hash:
+            if settlement is None:
+                raise InvariantViolated("SETTLEMENT_ABSENT", application_id)
+            if settlement["tx_hash"] != observed.tx_hash and not observed.by_other:
                 raise InvariantViolated("FOREIGN_TRANSACTION", observed.tx_hash)
             known = await tx.value(
                 "SELECT loan_id FROM loans WHERE tenant_id = $1 AND application_id = $2",
@@ -45,10 +53,10 @@ class PostgresLoanBook:
                 return SettlementOutcome(SettlementState.FINAL, observed.tx_hash, known)
             await tx.execute(
                 "UPDATE settlements SET state = 'final', block_number = $3, block_hash = $4,"
-                " confirmations = $5, updated_at = clock_timestamp()"
+                " confirmations = $5, tx_hash = $6, updated_at = clock_timestamp()"
                 " WHERE tenant_id = $1 AND application_id = $2",
                 tx.tenant_id, application_id, observed.block_number, observed.block_hash,
-                observed.confirmations,
+                observed.confirmations, observed.tx_hash,
             )  # fmt: skip
             loan_id, offer = await _insert_loan(tx, application_id, settlement["offer_id"])
             await ledger.clear(tx, application_id, EntryKind.DISBURSEMENT, EntryState.FINAL)
@@ -70,6 +78,7 @@ class PostgresLoanBook:
                     "tx_hash": observed.tx_hash,
                     "block_number": observed.block_number,
                     "confirmations": observed.confirmations,
+                    "by_other": observed.by_other,
                 },
             )
         return SettlementOutcome(SettlementState.FINAL, observed.tx_hash, loan_id)
@@ -81,12 +90,13 @@ class PostgresLoanBook:
             state = await state_of(tx, application_id)
             settlement = await _settlement(tx, application_id)
             tx_hash = settlement["tx_hash"] if settlement else None
-            if state is State.REJECTED:
+            ending = ending_of_failure(reason)
+            if state is ending.state:
                 return SettlementOutcome(SettlementState.FAILED, tx_hash, reason=reason)
             if settlement is not None:
-                if tx_hash is not None and reason != "TRANSACTION_REVERTED":
+                if tx_hash is not None and reason != TRANSACTION_REVERTED:
                     # Signed bytes may mine at any time: only the chain can end this settlement.
-                    raise InvariantViolated("SIGNED_BYTES_MAY_MINE", tx_hash)
+                    return SettlementOutcome(SettlementState.SIGNED, tx_hash)
                 await tx.execute(
                     "UPDATE settlements SET state = 'failed', failure = $3,"
                     " updated_at = clock_timestamp()"
@@ -104,9 +114,9 @@ class PostgresLoanBook:
                 tx,
                 application_id,
                 Stage.CLOSED,
-                State.REJECTED,
-                "application.rejected",
-                reasons=(reason,),
+                ending.state,
+                f"application.{ending.state}",
+                reasons=ending.reasons,
             )
         return SettlementOutcome(SettlementState.FAILED, tx_hash, reason=reason)
 

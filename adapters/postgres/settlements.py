@@ -40,6 +40,34 @@ class PostgresChainRecords:
         async with self._database.transaction(order.application.tenant_id) as tx:
             return quote_of(await _accepted_offer(tx, order))
 
+    async def lender_signature(self, order: SettlementOrder) -> str | None:
+        async with self._database.transaction(order.application.tenant_id) as tx:
+            signature: str | None = (await _accepted_offer(tx, order))["lender_signature"]
+        return signature
+
+    async def adopt(self, order: SettlementOrder, quote: Quote, tx_hash: str) -> None:
+        application_id = order.application.application_id
+        async with self._database.transaction(order.application.tenant_id) as tx:
+            await state_of(tx, application_id)
+            settlement_id = await self._reserve(tx, order, quote)
+            adopted = await tx.execute(
+                "UPDATE settlements SET state = 'included', tx_hash = $3,"
+                " updated_at = clock_timestamp() WHERE tenant_id = $1 AND settlement_id = $2"
+                " AND tx_hash IS NULL",
+                tx.tenant_id, settlement_id, tx_hash,
+            )  # fmt: skip
+            if not adopted:
+                return
+            entry = disbursement(quote.provider_id, quote.amount_minor, quote.currency)
+            await ledger.book(tx, application_id, entry)
+            await tx.record(
+                "system",
+                "settlement.adopted",
+                application_id,
+                {"settlement_id": settlement_id, "tx_hash": tx_hash},
+                key=application_id,
+            )
+
     async def record_confirmation(self, order: SettlementOrder, lender_signature: str) -> None:
         application_id = order.application.application_id
         async with self._database.transaction(order.application.tenant_id) as tx:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from models.domain.application import ApplicationRef
+from models.domain.application import ApplicationEnding, ApplicationRef, State
 from models.domain.offer import Acceptance
 
 
@@ -63,13 +63,18 @@ class ChainReceipt:
 
 @dataclass(frozen=True, slots=True)
 class FinalitySignal:
-    """The watcher's message to a settlement workflow: its transaction is at depth, or reverted."""
+    """What is final on chain: our transaction at depth or reverted, or who else has settled.
+
+    `by_other`: the loan was paid by a transaction that is not ours. Both signatures are public
+    once we broadcast, and the contract lets anybody relay them.
+    """
 
     tx_hash: str
     block_number: int
     block_hash: str
     confirmations: int
     succeeded: bool
+    by_other: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +85,19 @@ class SettlementOutcome:
     tx_hash: str | None = None
     loan_id: str | None = None
     reason: str | None = None
+
+
+# Why a settlement may fail; other codes come from lenders and the contract.
+TRANSACTION_REVERTED = "TRANSACTION_REVERTED"
+REFERENCE_ALREADY_SETTLED = "REFERENCE_ALREADY_SETTLED"
+
+
+def ending_of_failure(reason: str) -> ApplicationEnding:
+    """How an application ends whose settlement failed; the exact code stays with the settlement."""
+    match reason:
+        case "QUOTE_EXPIRED":
+            return ApplicationEnding(State.EXPIRED, ("OFFER_EXPIRED",))
+        case "TERMS_CHANGED":
+            return ApplicationEnding(State.EXPIRED, ("TERMS_CHANGED",))
+        case _:
+            return ApplicationEnding(State.REJECTED, ("SETTLEMENT_FAILED",))
