@@ -6,7 +6,7 @@ from datetime import datetime
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.compliance import ComplianceActivities
@@ -104,7 +104,7 @@ class CreditApplicationWorkflow:
                 summary="Record the acceptance",
                 **OWN_DATABASE,
             )
-        except ActivityError as error:
+        except FailureError as error:
             # Our records refuse it: nothing was accepted, and the offers still stand.
             self.accepted = None
             raise _not_recorded(error) from error
@@ -287,9 +287,10 @@ class CreditApplicationWorkflow:
         workflow.upsert_search_attributes([STAGE.value_set(stage), STATE.value_set(state)])
 
 
-def _not_recorded(error: ActivityError) -> ApplicationError:
+def _not_recorded(error: FailureError) -> ApplicationError:
     """The code under which our records refused the acceptance; a timeout has none of its own."""
-    cause = error.cause
+    # A local activity's own error arrives as it is (measured), a regular one's inside another.
+    cause = error.cause if isinstance(error, ActivityError) else error
     code = cause.type if isinstance(cause, ApplicationError) else None
     return ApplicationError(
         "the acceptance could not be recorded", type=code or "ACCEPTANCE_NOT_RECORDED"
