@@ -23,11 +23,16 @@ class RemoteOptions(TypedDict):
 
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: NotRequired[timedelta]
+    heartbeat_timeout: timedelta
     retry_policy: RetryPolicy
 
 
 STAGE: Final = SearchAttributeKey.for_keyword(SEARCH_STAGE)
 STATE: Final = SearchAttributeKey.for_keyword(SEARCH_STATE)
+
+# The worker beats for every activity while its process lives (see adapters/temporal.py), so a dead
+# or frozen one is noticed after this long and not after the activity's own timeout.
+HEARTBEAT: Final = timedelta(seconds=6)
 
 # One short transaction on our own database. It is retried for as long as a person would still be
 # waiting: giving up would strand an application whose next step is harmless to repeat.
@@ -46,6 +51,7 @@ OWN_DATABASE: Final = LocalOptions(
 IDENTITY_VENDOR: Final = RemoteOptions(
     start_to_close_timeout=timedelta(seconds=15),
     schedule_to_close_timeout=timedelta(hours=24),
+    heartbeat_timeout=HEARTBEAT,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
     ),
@@ -56,6 +62,7 @@ IDENTITY_VENDOR: Final = RemoteOptions(
 SCORING: Final = RemoteOptions(
     start_to_close_timeout=timedelta(seconds=30),
     schedule_to_close_timeout=timedelta(hours=1),
+    heartbeat_timeout=HEARTBEAT,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
     ),
@@ -66,6 +73,7 @@ SCORING: Final = RemoteOptions(
 OFFERS: Final = RemoteOptions(
     start_to_close_timeout=timedelta(seconds=30),
     schedule_to_close_timeout=timedelta(hours=24),
+    heartbeat_timeout=HEARTBEAT,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
     ),
@@ -75,6 +83,7 @@ OFFERS: Final = RemoteOptions(
 # ours ever abandons this: it is retried until the chain is back.
 CHAIN: Final = RemoteOptions(
     start_to_close_timeout=timedelta(seconds=30),
+    heartbeat_timeout=HEARTBEAT,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
     ),
@@ -84,6 +93,7 @@ CHAIN: Final = RemoteOptions(
 # yet"; asking every minute writes no history.
 RESOLUTION: Final = RemoteOptions(
     start_to_close_timeout=timedelta(seconds=30),
+    heartbeat_timeout=HEARTBEAT,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=1)
     ),
