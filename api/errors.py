@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -66,6 +66,14 @@ _TITLES: Final = {
 }
 
 
+# What the framework itself refuses.
+_HTTP: Final = {
+    400: ("BODY_MALFORMED", "The body is not a JSON object as we read it."),
+    404: ("NOT_FOUND", "There is nothing here."),
+    405: ("METHOD_NOT_ALLOWED", "This method is not offered here."),
+}
+
+
 def install(app: FastAPI) -> None:
     """Render every error of ours, of the framework and of nobody as a problem document."""
 
@@ -77,7 +85,7 @@ def install(app: FastAPI) -> None:
     async def on_invalid(_: Request, error: RequestValidationError) -> Response:
         # Where and why, never what: the input may hold personal data or an attack.
         errors = [
-            {"pointer": "/" + "/".join(str(part) for part in each["loc"]), "reason": each["type"]}
+            {"pointer": _pointer(each["loc"], each["type"]), "reason": each["type"]}
             for each in error.errors()
         ]
         return problem_response(
@@ -90,15 +98,19 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http(_: Request, error: HTTPException) -> Response:
-        code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "REFUSED")
-        return problem_response(
-            error.status_code, code, "There is nothing here.", headers=error.headers
-        )
+        code, title = _HTTP.get(error.status_code, ("REFUSED", "The request was refused."))
+        return problem_response(error.status_code, code, title, headers=error.headers)
 
     @app.exception_handler(Exception)
     async def on_bug(_: Request, error: Exception) -> Response:
         log.error("unhandled_error", error=type(error).__name__, exc_info=error)
         return problem_response(500, "INTERNAL_ERROR", "Something went wrong on our side.")
+
+
+def _pointer(place: Sequence[Any], reason: str) -> str:
+    """Where in the request; an unknown field's own name is the sender's words, so it stays out."""
+    known = place[:-1] if reason == "extra_forbidden" else place
+    return "/" + "/".join(str(part) for part in known)
 
 
 def domain_problem(error: CreditError) -> Response:
