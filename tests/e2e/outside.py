@@ -268,3 +268,15 @@ def changed(data: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
             place = place[part]
         place[last] = value
     return data
+
+
+def refusal_of(answer: httpx.Response, status: int, code: str | None = None) -> dict[str, Any]:
+    """The problem document (RFC 9457) of an answer that must be this refusal."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    told: dict[str, Any] = answer.json()
+    assert told["status"] == status
+    assert told["type"] == "urn:caas:problem:" + told["code"].lower().replace("_", "-")
+    assert told["title"]
+    assert code in (None, told["code"]), told
+    return told
