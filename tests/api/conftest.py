@@ -1,0 +1,145 @@
+"""The API's application over fakes of everything behind it: no service is needed."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+
+from adapters.temporal import PayloadDesk
+from adapters.vault import Keyring
+from api.app import create_app
+from api.auth import TokenVerifier, TrustedIssuer
+from api.deps import Services
+from models.domain.errors import NotFound
+from models.domain.offer import SettlementVenue
+from models.domain.writes import StoredAnswer, WriteKey
+from sandbox.counterparties.issuer import AUDIENCE, ISSUER, SandboxIssuer
+from settings import Settings, TemporalSettings
+
+UI_ORIGIN = "http://127.0.0.1:8233"
+MAX_BODY = 65_536
+
+
+class NoTrail:
+    """A transaction in which only the trail is written, and remembered."""
+
+    def __init__(self) -> None:
+        self.recorded: list[tuple[Any, ...]] = []
+
+    async def record(self, *args: Any, key: str) -> None:
+        self.recorded.append((*args, key))
+
+
+class EmptyRecords:
+    """Knows nobody: every id is unknown, every write is new. `fails_with` makes it fail."""
+
+    def __init__(self) -> None:
+        self.submitted: list[tuple[Any, ...]] = []
+        self.trail = NoTrail()
+        self.fails_with: Exception | None = None
+
+    def _fail(self) -> None:
+        if self.fails_with is not None:
+            raise self.fails_with
+
+    async def submit(self, write: WriteKey, *rest: Any) -> tuple[StoredAnswer, bool]:
+        self._fail()
+        admit = rest[-1]
+        answer = admit()
+        self.submitted.append((write, *rest[:-1]))
+        return answer, True
+
+    async def view(self, tenant_id: str, application_id: str) -> Any:
+        self._fail()
+        raise NotFound("APPLICATION_UNKNOWN")
+
+    ref = find = view
+
+    async def open_ones(self, tenant_id: str, limit: int) -> tuple[Any, ...]:
+        self._fail()
+        return ()
+
+    async def start_application(self, application: Any) -> None:
+        self._fail()
+
+    async def ready(self) -> bool:
+        return self.fails_with is None
+
+    @asynccontextmanager
+    async def transaction(self, tenant_id: str) -> AsyncIterator[NoTrail]:
+        self._fail()
+        yield self.trail
+
+
+@pytest.fixture(scope="session")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> SandboxIssuer:
+    return SandboxIssuer.create(tmp_path_factory.mktemp("issuer"))
+
+
+@pytest.fixture
+def verifier(issuer: SandboxIssuer) -> TokenVerifier:
+    return TokenVerifier(
+        [TrustedIssuer.read(ISSUER, AUDIENCE, issuer.jwks_path, ("Ed25519", "EdDSA"))]
+    )
+
+
+@pytest.fixture
+def settings(issuer: SandboxIssuer, tmp_path: Path) -> Settings:
+    return Settings(
+        master_keys=json.loads(json.dumps({"v1": base64.b64encode(b"k" * 32).decode()})),
+        temporal=TemporalSettings(ui_origin=UI_ORIGIN),
+    )
+
+
+@pytest.fixture
+def records() -> EmptyRecords:
+    return EmptyRecords()
+
+
+@pytest.fixture
+def app(settings: Settings, records: EmptyRecords, verifier: TokenVerifier) -> FastAPI:
+    app = create_app(settings)
+    stands_for_all: Any = records
+    app.state.services = Services(
+        database=stands_for_all,
+        applications=stands_for_all,
+        reviews=stands_for_all,
+        callbacks=stands_for_all,
+        writes=stands_for_all,
+        messages=stands_for_all,
+        payloads=PayloadDesk(Keyring({"v1": b"k" * 32})),
+        tokens=verifier,
+        venue=SettlementVenue(31337, "0x" + "44" * 20, "0x" + "33" * 20, 6),
+        settled_currency="USD",
+        secure_cookies=False,
+        callback_secrets={"identity": (b"s" * 32,)},
+        start_soon=lambda work: work.close(),
+    )
+    return app
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application; an error that escapes it is an answer, as it is in a server."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        yield client
+
+
+@pytest.fixture
+def bearer(issuer: SandboxIssuer) -> Callable[..., dict[str, str]]:
+    """The header of a caller with these roles."""
+
+    def header(*roles: str, subject: str = "zelda", tenant: str = "acme") -> dict[str, str]:
+        return {"authorization": f"Bearer {issuer.token(subject, tenant, roles)}"}
+
+    return header
