@@ -67,15 +67,16 @@ _TITLES: Final = {
 
 
 # What the framework itself refuses.
-_HTTP: Final = {
+HTTP_REFUSALS: Final = {
     400: ("BODY_MALFORMED", "The body is not a JSON object as we read it."),
     404: ("NOT_FOUND", "There is nothing here."),
     405: ("METHOD_NOT_ALLOWED", "This method is not offered here."),
+    413: ("BODY_TOO_LARGE", "The body is too large."),
 }
 
 
 def install(app: FastAPI) -> None:
-    """Render every error of ours, of the framework and of nobody as a problem document."""
+    """Render every error of ours and of the framework as a problem document."""
 
     @app.exception_handler(Problem)
     async def on_problem(_: Request, error: Problem) -> Response:
@@ -98,13 +99,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http(_: Request, error: HTTPException) -> Response:
-        code, title = _HTTP.get(error.status_code, ("REFUSED", "The request was refused."))
+        code, title = HTTP_REFUSALS.get(error.status_code, ("REFUSED", "The request was refused."))
         return problem_response(error.status_code, code, title, headers=error.headers)
-
-    @app.exception_handler(Exception)
-    async def on_bug(_: Request, error: Exception) -> Response:
-        log.error("unhandled_error", error=type(error).__name__, exc_info=error)
-        return problem_response(500, "INTERNAL_ERROR", "Something went wrong on our side.")
 
 
 def _pointer(place: Sequence[Any], reason: str) -> str:

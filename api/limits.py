@@ -1,4 +1,4 @@
-"""What surrounds every request: its size, its id, the headers of its answer."""
+"""What surrounds every request: its size, its id, the headers of its answer, its last resort."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import problem_response
+from api.errors import HTTP_REFUSALS, problem_response
+
+log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._\-]{8,64}$")
 
@@ -29,8 +32,14 @@ _PAGE_CSP: Final = (
 _PAGES: Final = ("/docs", "/console")
 
 
-class BodyTooLarge(Exception):
-    """More bytes than any request of ours needs."""
+class BodyTooLarge(HTTPException):
+    """More bytes than any request of ours needs.
+
+    An HTTP error, because the framework turns any other one it meets while reading into a 400.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(413)
 
 
 class RequestFrame:
@@ -63,8 +72,16 @@ class RequestFrame:
             await self._app(scope, self._bounded(receive), framed_send)
         except BodyTooLarge:
             if not started:
-                answer = problem_response(413, "BODY_TOO_LARGE", "The body is too large.")
+                answer = problem_response(413, *HTTP_REFUSALS[413])
                 await answer(scope, receive, framed_send)
+        except Exception as error:
+            # Here rather than in a handler of the framework's, which would answer outside this
+            # frame: without the headers, and logging without the request's name.
+            log.error("unhandled_error", error=type(error).__name__, exc_info=error)
+            if started:
+                raise
+            answer = problem_response(500, "INTERNAL_ERROR", "Something went wrong on our side.")
+            await answer(scope, receive, framed_send)
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
 
