@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
+from structlog.testing import capture_logs
 
 from adapters.temporal import PayloadDesk
 from adapters.vault import Keyring
@@ -80,6 +81,13 @@ class EmptyRecords:
         yield self.trail
 
 
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[Any]]:
+    """What is logged, instead of printing it."""
+    with capture_logs() as lines:
+        yield lines
+
+
 @pytest.fixture(scope="session")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> SandboxIssuer:
     return SandboxIssuer.create(tmp_path_factory.mktemp("issuer"))
@@ -143,3 +151,34 @@ def bearer(issuer: SandboxIssuer) -> Callable[..., dict[str, str]]:
         return {"authorization": f"Bearer {issuer.token(subject, tenant, roles)}"}
 
     return header
+
+
+@pytest.fixture
+def application_body() -> dict[str, Any]:
+    """A body of the right form; its wallet proves nothing."""
+    return {
+        "amount_minor": 500_000,
+        "currency": "USD",
+        "term_months": 36,
+        "purpose": "medical",
+        "applicant": {
+            "given_name": "Zelda",
+            "family_name": "Quillfeather",
+            "born_on": "1990-04-05",
+            "email": "zelda@example.org",
+            "national_id": "100-10-0001",
+            "address": {
+                "line1": "1 Heron Street",
+                "city": "Springfield",
+                "postal_code": "62701",
+                "country": "US",
+            },
+            "document": {"kind": "passport", "number": "P1234567", "country": "US"},
+        },
+        "finances": {"annual_income_minor": 8_000_000, "employment_months": 60},
+        "wallet": {
+            "address": "0x" + "11" * 20,
+            "issued_at": 1_790_000_000,
+            "signature": "0x" + "ab" * 65,
+        },
+    }

@@ -1,0 +1,408 @@
+"""What surrounds every request: bounded bodies, named answers, one shape of refusal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from models.domain.errors import (
+    Conflict,
+    Invalid,
+    InvariantViolated,
+    NotFound,
+    Permanent,
+    Unavailable,
+)
+
+Bearer = Callable[..., dict[str, str]]
+LIMIT = 65_536
+KEY = {"idempotency-key": "k" * 16}
+REVIEW = "/api/v1/reviews/rev_" + "0" * 32 + "/decision"
+APPLICATION = "/api/v1/applications/app_" + "0" * 32
+UI = "http://127.0.0.1:8233"
+
+FRAME = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cache-control": "no-store",
+}
+
+
+def framed(answer: httpx.Response) -> None:
+    """Every answer is named and says how not to be treated."""
+    assert {name: answer.headers.get(name) for name in FRAME} == FRAME, answer
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert re.fullmatch(r"[A-Za-z0-9._\-]{8,64}", answer.headers["x-request-id"])
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem document; its parts agree with each other and with the answer."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = answer.json()
+    assert (document["status"], document["code"]) == (status, code)
+    assert document["type"] == "urn:caas:problem:" + code.lower().replace("_", "-")
+    assert document["title"]
+    framed(answer)
+    return document
+
+
+# Bodies.
+
+
+@pytest.mark.parametrize("path", ["/api/v1/applications", REVIEW, "/codec/decode"])
+async def test_a_declared_body_over_the_limit_is_not_read(
+    http: httpx.AsyncClient, path: str
+) -> None:
+    body = b"x" * (LIMIT + 1)
+    problem(await http.post(path, content=body), 413, "BODY_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/applications", REVIEW, "/codec/decode", "/callbacks/identity"]
+)
+async def test_a_streamed_body_over_the_limit_is_cut_off(
+    http: httpx.AsyncClient, bearer: Bearer, path: str
+) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 50 * LIMIT:
+            sent += 4_096
+            yield b" " * 4_096
+
+    headers = {**bearer("applicant"), **KEY, "content-type": "application/json"}
+    problem(await http.post(path, content=endless(), headers=headers), 413, "BODY_TOO_LARGE")
+    assert sent <= LIMIT + 2 * 4_096
+
+
+@pytest.mark.parametrize("length", ["-1", "1e9", "abc", "9" * 40, "٣"])
+async def test_a_length_that_is_no_number_is_no_small_one(app: FastAPI, length: str) -> None:
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": "/api/v1/applications",
+        "raw_path": b"/api/v1/applications", "query_string": b"", "root_path": "",
+        "headers": [(b"content-length", length.encode("utf-8"))], "scheme": "http",
+        "server": ("api", 80), "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        raise AssertionError("the body was read")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 413
+
+
+async def test_a_body_at_the_limit_is_read(http: httpx.AsyncClient, bearer: Bearer) -> None:
+    body = b"{" + b" " * (LIMIT - 2) + b"}"
+    headers = {**bearer("applicant"), **KEY, "content-type": "application/json"}
+    answer = await http.post("/api/v1/applications", content=body, headers=headers)
+    problem(answer, 422, "VALIDATION_FAILED")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"amount_minor": NaN}',
+        b'{"amount_minor": Infinity}',
+        b'{"amount_minor": -Infinity}',
+        b'{"amount_minor": 1e400}',
+        b'{"amount_minor": 1, "amount_minor": 2}',
+        b'{"applicant": {"email": "a", "email": "b"}}',
+        b'{"purpose": "\\ud800"}',
+        b'\xff\xfe{"a": 1}',
+        b"[]",
+        b"7",
+        b"null",
+        b'"text"',
+        b"{",
+        b"{'a': 1}",
+        b'{"a": 1} trailing',
+        b'{"a":' * 3_000,
+        b"[" * 30_000,
+        b'{"amount_minor": ' + b"9" * 5_000 + b"}",
+    ],
+    ids=lambda body: f"{body[:24]!r} of {len(body)}",
+)
+async def test_json_with_two_readings_is_refused(
+    http: httpx.AsyncClient, bearer: Bearer, body: bytes
+) -> None:
+    headers = {**bearer("applicant"), **KEY, "content-type": "application/json"}
+    answer = await http.post("/api/v1/applications", content=body, headers=headers)
+    problem(answer, 400, "BODY_MALFORMED")
+
+
+@pytest.mark.parametrize("media", [None, "text/plain", "application/x-www-form-urlencoded"])
+async def test_what_is_not_sent_as_json_is_not_read_as_json(
+    http: httpx.AsyncClient, bearer: Bearer, media: str | None
+) -> None:
+    """A form on a foreign page can send text, but not JSON."""
+    headers = {**bearer("applicant"), **KEY, **({"content-type": media} if media else {})}
+    answer = await http.post("/api/v1/applications", content=b"{}", headers=headers)
+    problem(answer, 422, "VALIDATION_FAILED")
+
+
+async def test_what_was_sent_is_not_echoed(http: httpx.AsyncClient, bearer: Bearer) -> None:
+    body = {"amount_minor": "secret-amount", "secret-name": {"inner": "secret-value"}}
+    answer = await http.post(
+        "/api/v1/applications", json=body, headers={**bearer("applicant"), **KEY}
+    )
+    document = problem(answer, 422, "VALIDATION_FAILED")
+    assert document["errors"]
+    assert "secret" not in answer.text
+    assert {"pointer": "/body/amount_minor", "reason": "int_type"} in document["errors"]
+
+
+# Names and headers.
+
+
+async def test_a_request_keeps_its_name(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/healthz", headers={"x-request-id": "trace-1234.a_b"})
+    assert answer.headers["x-request-id"] == "trace-1234.a_b"
+
+
+@pytest.mark.parametrize(
+    "name", ["short", "x" * 65, "with space 123", "a\u00e9bcdefgh", "{evil}!!"]
+)
+async def test_a_name_that_would_spoil_a_log_is_replaced(
+    http: httpx.AsyncClient, name: str
+) -> None:
+    answer = await http.get("/healthz", headers={"x-request-id": name.encode("utf-8")})
+    framed(answer)
+    assert answer.headers["x-request-id"] != name
+
+
+async def test_two_requests_have_two_names(http: httpx.AsyncClient) -> None:
+    names = {(await http.get("/healthz")).headers["x-request-id"] for _ in range(5)}
+    assert len(names) == 5
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/healthz", 204),
+        ("GET", "/readyz", 200),
+        ("GET", "/docs", 200),
+        ("GET", "/docs/start.js", 200),
+        ("GET", "/docs/assets/swagger-ui.css", 200),
+        ("GET", "/docs/assets/absent.css", 404),
+        ("GET", "/docs/assets/..%2f..%2fsettings.py", 404),
+        ("GET", "/console/sign-in", 200),
+        ("GET", "/console/signed-in", 200),
+        ("GET", "/openapi.json", 200),
+        ("GET", "/", 404),
+        ("GET", "/nothing", 404),
+        ("DELETE", "/api/v1/applications", 405),
+        ("GET", "/api/v1/applications/x", 401),
+        ("POST", "/api/v1/applications", 401),
+        ("POST", "/callbacks/nobody", 404),
+        ("POST", "/callbacks/identity", 401),
+        ("POST", "/codec/decode", 401),
+        ("POST", "/console/session", 422),
+    ],
+)
+async def test_every_answer_is_framed(
+    http: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    answer = await http.request(method, path, json={} if method == "POST" else None)
+    assert answer.status_code == status, answer.text
+    framed(answer)
+    if status >= 400:
+        problem(answer, status, answer.json()["code"])
+
+
+async def test_pages_load_nothing_from_elsewhere(http: httpx.AsyncClient) -> None:
+    for path in ("/docs", "/console/sign-in", "/console/signed-in"):
+        answer = await http.get(path)
+        assert not re.search(r"(src|href)=[\"'](https?:)?//", answer.text), path
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+# Errors.
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (NotFound("APPLICATION_UNKNOWN"), 404, "NOT_FOUND"),
+        (Conflict("REQUEST_IN_FLIGHT"), 409, "REQUEST_IN_FLIGHT"),
+        (Invalid("IDEMPOTENCY_KEY_REUSED"), 422, "IDEMPOTENCY_KEY_REUSED"),
+        (Unavailable("DATABASE_UNAVAILABLE", "zelda"), 503, "DATABASE_UNAVAILABLE"),
+        (Permanent("ROLE_TOO_STRONG", "zelda"), 500, "INTERNAL_ERROR"),
+        (InvariantViolated("LEDGER_UNBALANCED", "zelda"), 500, "INTERNAL_ERROR"),
+        (RuntimeError("zelda"), 500, "INTERNAL_ERROR"),
+        (KeyError("zelda"), 500, "INTERNAL_ERROR"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
+)
+async def test_each_kind_of_error_has_its_status(
+    http: httpx.AsyncClient, bearer: Bearer, records: Any, logged: list[Any],
+    error: Exception, status: int, code: str,
+) -> None:  # fmt: skip
+    records.fails_with = error
+    answer = await http.get(APPLICATION, headers=bearer("support"))
+    problem(answer, status, code)
+    assert [line["exc_info"] for line in logged] == ([error] if status == 500 else [])
+    assert "zelda" not in answer.text
+    assert ("retry-after" in answer.headers) == (status == 503)
+
+
+async def test_a_refusal_to_let_in_says_how(http: httpx.AsyncClient) -> None:
+    answer = await http.get(APPLICATION)
+    problem(answer, 401, "UNAUTHENTICATED")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_not_ready_says_what_is_missing(http: httpx.AsyncClient, records: Any) -> None:
+    records.fails_with = Unavailable("DATABASE_UNAVAILABLE")
+    answer = await http.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {"ready": False, "database": False, "temporal": False}
+
+
+# Who may call what.
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "role"),
+    [
+        ("POST", "/api/v1/applications", "underwriter"),
+        ("POST", f"{APPLICATION}/accept", "support"),
+        ("GET", "/api/v1/reviews", "applicant"),
+        ("GET", "/api/v1/reviews", "integrator"),
+        ("POST", REVIEW, "applicant"),
+        ("POST", "/codec/decode", "applicant"),
+        ("POST", "/codec/decode", "auditor"),
+        ("POST", "/codec/encode", "integrator"),
+    ],
+)
+async def test_a_role_without_the_right_is_refused(
+    http: httpx.AsyncClient, bearer: Bearer, body_of: Any, method: str, path: str, role: str
+) -> None:
+    answer = await http.request(
+        method, path, json=body_of(path) if method == "POST" else None,
+        headers={**bearer(role), **KEY},
+    )  # fmt: skip
+    problem(answer, 403, "NOT_ALLOWED")
+
+
+@pytest.fixture
+def body_of(application_body: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
+    """A body that is acceptable there."""
+
+    def body(path: str) -> dict[str, Any]:
+        if path.endswith("/decision"):
+            return {"approved": True, "reason": "fine"}
+        if path.endswith("/accept"):
+            return {
+                "offer_id": "off_" + "0" * 32, "terms_hash": "0x" + "0" * 64,
+                "borrower": "0x" + "11" * 20, "nonce": "1", "deadline": 1,
+                "signature": "0x" + "0" * 130,
+            }  # fmt: skip
+        return {"payloads": []} if path.startswith("/codec") else application_body
+
+    return body
+
+
+@pytest.mark.parametrize("key", [None, "", "short", "x" * 129, "with space 1234", "tabs\tinside\t"])
+@pytest.mark.parametrize("path", ["/api/v1/applications", f"{APPLICATION}/accept", REVIEW])
+async def test_a_write_needs_a_key(
+    http: httpx.AsyncClient, bearer: Bearer, body_of: Any, path: str, key: str | None
+) -> None:
+    role = "compliance_officer" if path == REVIEW else "applicant"
+    headers = {**bearer(role), **({"idempotency-key": key} if key is not None else {})}
+    answer = await http.post(path, json=body_of(path), headers=headers)
+    code = "IDEMPOTENCY_KEY_MISSING" if key is None else "IDEMPOTENCY_KEY_MALFORMED"
+    problem(answer, 400, code)
+
+
+@pytest.mark.parametrize("identifier", ["x", "app_1", "off_" + "0" * 32, "app_" + "g" * 32, "%00"])
+async def test_an_id_of_another_form_is_an_unknown_one(
+    http: httpx.AsyncClient, bearer: Bearer, identifier: str
+) -> None:
+    answer = await http.get(f"/api/v1/applications/{identifier}", headers=bearer("support"))
+    problem(answer, 404, "NOT_FOUND")
+
+
+async def test_a_cookie_reads_but_never_writes(
+    http: httpx.AsyncClient, bearer: Bearer, body_of: Any
+) -> None:
+    token = bearer("support")["authorization"].removeprefix("Bearer ")
+    cookie = {"cookie": f"caas_session={token}"}
+    assert (await http.get("/api/v1/reviews", headers=cookie)).status_code == 200
+    assert (await http.post("/codec/decode", json={}, headers=cookie)).status_code == 200
+    answer = await http.post(REVIEW, json=body_of(REVIEW), headers={**cookie, **KEY})
+    problem(answer, 401, "UNAUTHENTICATED")
+    # A wrong header is not made good by a right cookie.
+    for header in ("Bearer x", "Basic eDp5", "Bearer"):
+        answer = await http.get("/api/v1/reviews", headers={**cookie, "authorization": header})
+        problem(answer, 401, "UNAUTHENTICATED")
+
+
+async def test_signing_in_keeps_the_token_from_scripts(
+    http: httpx.AsyncClient, bearer: Bearer
+) -> None:
+    token = bearer("support")["authorization"].removeprefix("Bearer ")
+    answer = await http.post("/console/session", data={"token": f" {token}\n"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/signed-in")
+    cookie = answer.headers["set-cookie"].lower()
+    assert all(part in cookie for part in ("httponly", "samesite=lax", "path=/"))
+    for wrong, status in (("x", 401), (bearer("applicant")["authorization"][7:], 403)):
+        refused = await http.post("/console/session", data={"token": wrong})
+        assert refused.status_code == status
+        assert "set-cookie" not in refused.headers
+
+
+# The codec, for the Web UI's origin and no other.
+
+
+async def test_only_the_web_ui_may_call_the_codec_from_its_page(http: httpx.AsyncClient) -> None:
+    asks = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "x-namespace",
+    }
+    answer = await http.options("/codec/decode", headers={"origin": UI, **asks})
+    assert answer.headers["access-control-allow-origin"] == UI
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    for origin in ("http://evil.example", UI + "0", "null", UI.replace("http", "https")):
+        refused = await http.options("/codec/decode", headers={"origin": origin, **asks})
+        assert "access-control-allow-origin" not in refused.headers, origin
+        framed(refused)
+
+
+async def test_no_other_path_may_be_called_from_any_page(http: httpx.AsyncClient) -> None:
+    for path in ("/api/v1/reviews", "/api/v1/applications", "/healthz", "/docs"):
+        answer = await http.get(path, headers={"origin": UI})
+        assert "access-control-allow-origin" not in answer.headers, path
+
+
+async def test_every_decryption_is_on_the_trail(
+    http: httpx.AsyncClient, bearer: Bearer, records: Any
+) -> None:
+    clear = {"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "e30="}
+    headers = {**bearer("support", subject="sam"), "origin": UI}
+    sealed = (await http.post("/codec/encode", json={"payloads": [clear]}, headers=headers)).json()
+    assert records.trail.recorded == []
+    answer = await http.post("/codec/decode", json=sealed, headers=headers)
+    assert answer.json() == {"payloads": [clear]}
+    assert answer.headers["access-control-allow-origin"] == UI
+    assert records.trail.recorded == [("sam", "payloads.decoded", "acme", {"count": 1}, "acme")]
+    theirs = {**bearer("support", tenant="other"), "origin": UI}
+    refused = await http.post("/codec/decode", json=sealed, headers=theirs)
+    assert refused.json() == sealed
+    assert len(records.trail.recorded) == 1
+    malformed = await http.post("/codec/decode", json={"payloads": 7}, headers=headers)
+    problem(malformed, 422, "PAYLOADS_MALFORMED")
+    assert json.loads(malformed.text)["code"] == "PAYLOADS_MALFORMED"
