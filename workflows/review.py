@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
@@ -17,18 +19,20 @@ class ReviewDesk:
     def __init__(self) -> None:
         self._review_id: str | None = None
         self._decision: ReviewDecision | None = None
-        self._waiting = False
+        self._deadline = datetime.min.replace(tzinfo=UTC)
 
     def refuse_unless_open(self, decision: ReviewDecision) -> None:
         """For update validators: raise REVIEW_NOT_OPEN unless this review waits for an answer."""
-        if not self._waiting or self._review_id != decision.review_id:
+        # The clock is asked too: the closure may be on record already when this task is repeated.
+        decided = self._decision is not None or workflow.now() >= self._deadline
+        if decided or self._review_id != decision.review_id:
             raise ApplicationError(
                 "this review is not open", type="REVIEW_NOT_OPEN", non_retryable=True
             )
 
     async def decide(self, decision: ReviewDecision) -> None:
         """For update handlers: take the decision; returns once it is on record."""
-        self._decision, self._waiting = decision, False
+        self._decision = decision
         await workflow.wait_condition(lambda: self._review_id is None)
 
     async def ask(self, request: ReviewRequest) -> ReviewDecision | None:
@@ -37,7 +41,7 @@ class ReviewDesk:
         review_id: str = await workflow.execute_local_activity_method(
             ReviewActivities.open_review, request, summary="Open a review", **OWN_DATABASE
         )
-        self._review_id, self._waiting = review_id, True
+        self._review_id, self._deadline = review_id, workflow.now() + REVIEW_DEADLINE
         try:
             await workflow.wait_condition(
                 lambda: self._decision is not None,
@@ -46,8 +50,6 @@ class ReviewDesk:
             )
         except TimeoutError:
             workflow.logger.info("review undecided at its deadline")
-        # Whoever comes while the closure is being recorded is too late, and is told so.
-        self._waiting = False
         closure = ReviewClosure(request.tenant_id, review_id, self._decision)
         await workflow.execute_local_activity_method(
             ReviewActivities.close_review, closure, summary="Close the review", **OWN_DATABASE
