@@ -1,0 +1,55 @@
+"""Offers expire by themselves, the last one ending the application; no offers end it at once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from models.domain.application import ApplicationEnding, State
+from models.domain.errors import Conflict
+from tests.workflows.cast import NoLender, TwoLenders
+from tests.workflows.world import World
+
+pytestmark = pytest.mark.stack
+
+
+async def test_no_offers_end_the_application_as_declined(world: World) -> None:
+    async with world.casts(lender=NoLender).playing():
+        application = await world.apply()
+        outcome = await world.outcome(application)
+        assert (outcome.state, outcome.reasons) == (State.DECLINED, ("NO_OFFER_AVAILABLE",))
+        assert world.books.endings == [ApplicationEnding(State.DECLINED, ("NO_OFFER_AVAILABLE",))]
+        assert "submit_settlement" not in world.calls
+
+
+async def test_nobody_accepts_and_the_last_offer_ends_the_wait(world: World) -> None:
+    async with world.casts(lender=TwoLenders).playing():
+        application = await world.offered(await world.apply())
+        outcome = await world.outcome_in_time(application)
+        first, last = (
+            datetime.fromisoformat(each.expires_at) for each in world.offers(application)
+        )
+        history = await world.application(application).fetch_history()
+        fired_at = next(
+            event.event_time.ToDatetime(last.tzinfo)
+            for event in history.events
+            if event.HasField("timer_fired_event_attributes")
+        )
+        assert first < last <= fired_at < last + timedelta(seconds=5)
+        assert (outcome.state, outcome.reasons) == (State.EXPIRED, ("OFFER_EXPIRED",))
+        assert world.calls[-1] == "close_application"
+        assert "submit_settlement" not in world.calls
+
+
+async def test_an_expired_offer_is_refused_while_another_still_stands(world: World) -> None:
+    async with world.casts(lender=TwoLenders).playing():
+        application = await world.offered(await world.apply())
+        expired, standing = world.offers(application)
+        await world.environment.sleep(timedelta(minutes=11))
+        with pytest.raises(Conflict) as refused:
+            await world.accept(application, expired)
+        assert refused.value.code == "OFFER_EXPIRED"
+        await world.accept(application, standing)
+        assert (await world.outcome(application)).state is State.FUNDED
+        assert world.chain.orders[0].offer_id == standing.offer_id
