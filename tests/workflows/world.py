@@ -15,6 +15,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributeKey
+from temporalio.converter import DataConverter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -57,10 +58,12 @@ _PATIENCE_S = 20.0
 
 
 @asynccontextmanager
-async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
-    """A server that skips waiting time while a result is awaited."""
+async def time_skipping(
+    converter: DataConverter | None = None,
+) -> AsyncIterator[WorkflowEnvironment]:
+    """A server that can skip waiting time (see `World.skipping`)."""
     async with await WorkflowEnvironment.start_time_skipping(
-        data_converter=data_converter(TEST_KEYRING),
+        data_converter=converter or data_converter(TEST_KEYRING),
         test_server_existing_path=str(time_skipping_server_path()),
     ) as environment:
         await environment.client.operator_service.add_search_attributes(

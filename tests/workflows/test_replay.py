@@ -1,0 +1,113 @@
+"""Today's workflows continue what yesterday's began: every recorded history replays."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+from temporalio.workflow import NondeterminismError
+
+from adapters.temporal import ENCODING, data_converter
+from tests.workflows.changed_workflows import (
+    BooksWithoutFinality,
+    NeverExpires,
+    ScoresBeforeEligibility,
+)
+from tests.workflows.world import TEST_KEYRING
+from wiring import LENT_FUNCTIONS
+from worker import SANDBOX, WORKFLOWS
+
+FOLDER = Path(__file__).parents[1] / "histories"
+RECORDED = sorted(FOLDER.glob("*.json"))
+
+# One story for each way in which an application can go; see the README beside the histories.
+STORIES = {
+    "funded",
+    "declined",
+    "expired_offer",
+    "identity_review",
+    "credit_review_rejected",
+    "failed_settlement",
+    "lost_finality_signal",
+}
+
+
+def recorded(path: Path) -> WorkflowHistory:
+    document = json.loads(path.read_text("utf-8"))
+    return WorkflowHistory.from_json(document.pop("workflow_id"), document)
+
+
+def replayer(workflows: list[type]) -> Replayer:
+    return Replayer(
+        workflows=workflows,
+        data_converter=data_converter(TEST_KEYRING),
+        interceptors=[LENT_FUNCTIONS],
+        workflow_runner=SANDBOX,
+    )
+
+
+def with_instead(changed: type) -> list[type]:
+    """Today's workflows, one of them replaced."""
+    return [each for each in WORKFLOWS if not issubclass(changed, each)] + [changed]
+
+
+def encodings(value: Any) -> set[str]:
+    """Every payload encoding in a JSON document."""
+    if isinstance(value, list):
+        return set().union(*map(encodings, value))
+    if not isinstance(value, dict):
+        return set()
+    found = set().union(*map(encodings, value.values()))
+    if isinstance(encoding := value.get("encoding"), str):
+        found.add(base64.b64decode(encoding).decode())
+    return found
+
+
+def test_every_story_is_recorded_with_all_its_workflows() -> None:
+    parts: dict[str, set[str]] = {}
+    for path in RECORDED:
+        story, part, _ = path.name.split(".")
+        parts.setdefault(story, set()).add(part)
+    assert set(parts) == STORIES
+    settled = {"application", "kyc", "risk", "settlement"}
+    assert parts["funded"] == parts["failed_settlement"] == settled
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+async def test_todays_code_continues_this_history(path: Path) -> None:
+    await replayer(WORKFLOWS).replay_workflow(recorded(path))
+
+
+@pytest.mark.parametrize(
+    ("changed", "story"),
+    [
+        (ScoresBeforeEligibility, "funded.application"),
+        (ScoresBeforeEligibility, "declined.application"),
+        (NeverExpires, "funded.kyc"),
+        (NeverExpires, "expired_offer.kyc"),
+        (BooksWithoutFinality, "lost_finality_signal.settlement"),
+    ],
+)
+async def test_a_change_that_breaks_live_workflows_is_noticed(changed: type, story: str) -> None:
+    with pytest.raises(NondeterminismError):
+        await replayer(with_instead(changed)).replay_workflow(recorded(FOLDER / f"{story}.json"))
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_recorded_payloads_are_encrypted(path: Path) -> None:
+    # Search attributes cannot be: the server has to index them.
+    allowed = {ENCODING.decode(), "json/plain"}
+    document = json.loads(path.read_text("utf-8"))
+    assert ENCODING.decode() in encodings(document) <= allowed
+    for event in document["events"]:
+        for attributes in event.values():
+            if isinstance(attributes, dict):
+                attributes.pop("searchAttributes", None)
+    # Markers carry the SDK's own bookkeeping of local activities in the clear, ids only.
+    plain = [event["eventType"] for event in document["events"] if "json/plain" in encodings(event)]
+    assert set(plain) <= {"EVENT_TYPE_MARKER_RECORDED"}
