@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import install, problem_response
+from api.errors import install, problem_response, refusals
 from api.limits import RequestFrame
 from api.routes import applications, callbacks, codec, health, reviews
 from settings import Settings, settings_or_exit
@@ -27,6 +27,15 @@ Writes take an `Idempotency-Key` (missing: 400; in flight: 409; other body: 422;
 the same answer, byte for byte). Errors are problem details (RFC 9457) with stable `code`s. Another
 tenant's id answers 404 like an absent one. Money is integer minor units, rates are basis points.
 """
+
+# What the routes of each module may be refused with, beyond what they answer themselves.
+REFUSALS: Final = (
+    (applications.router, (400, 401, 403, 404, 409, 413, 422, 500, 503)),
+    (reviews.router, (400, 401, 403, 404, 409, 413, 422, 500, 503)),
+    (callbacks.router, (401, 404, 413, 422, 500, 503)),
+    (codec.router, (400, 401, 403, 413, 422, 500, 503)),
+    (health.router, (500,)),
+)
 
 _DOCS_PAGE: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <title>Credit-as-a-Service API</title><link rel="stylesheet" href="/docs/assets/swagger-ui.css">
@@ -57,8 +66,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for module in (applications, reviews, callbacks, codec, health):
-        app.include_router(module.router)
+    for router, statuses in REFUSALS:
+        app.include_router(router, responses=refusals(*statuses))
     app.include_router(codec.pages)
     _serve_docs(app)
     install(app)

@@ -75,6 +75,52 @@ HTTP_REFUSALS: Final = {
 }
 
 
+# What each refusal means to whoever reads the API's description.
+_MEANINGS: Final = {
+    400: "The body is not JSON as we read it, or the idempotency key is missing or malformed.",
+    401: "There is no valid access token, or a callback's signature is not valid.",
+    403: "Your role does not allow this.",
+    404: "There is nothing here; another tenant's id answers alike.",
+    409: "The state of things does not allow this, or a request with this key is in flight.",
+    413: "The body is too large.",
+    422: "The request is well-formed but not acceptable, or its key was used for another one.",
+    500: "Something went wrong on our side.",
+    503: "A service we depend on is away; try again after `Retry-After` seconds.",
+}
+_PROBLEM_SCHEMA: Final = {
+    "type": "object",
+    "title": "Problem",
+    "description": "Problem details (RFC 9457).",
+    "required": ["type", "title", "status", "code"],
+    "properties": {
+        "type": {"type": "string", "pattern": f"^{TYPE_PREFIX}[a-z0-9-]+$"},
+        "title": {"type": "string", "description": "For people; may change."},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "pattern": "^[A-Z0-9_]+$", "description": "Stable."},
+        "errors": {
+            "type": "array",
+            "description": "Where a request is not acceptable, and why (422).",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "reason"],
+                "properties": {"pointer": {"type": "string"}, "reason": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route may be refused with, for its description."""
+    return {
+        status: {
+            "description": _MEANINGS[status],
+            "content": {MEDIA_TYPE: {"schema": _PROBLEM_SCHEMA}},
+        }
+        for status in statuses
+    }
+
+
 def install(app: FastAPI) -> None:
     """Render every error of ours and of the framework as a problem document."""
 

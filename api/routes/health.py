@@ -24,7 +24,7 @@ async def alive() -> Response:
     return Response(status_code=204)
 
 
-@router.get("/readyz", response_model=Ready)
+@router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
 async def ready(wired: Wired, response: Response) -> Ready:
     """Whether applications can be taken; without Temporal they are taken and start later."""
     database, temporal = await wired.database.ready(), await wired.messages.ready()

@@ -43,6 +43,11 @@ Day = Annotated[
 UserId = Annotated[
     str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,63}$")
 ]
+Email = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"),
+    AfterValidator(_printable),
+]
 EVMAddress = Annotated[str, StringConstraints(strict=True, pattern=r"^0x[0-9a-fA-F]{40}$")]
 Signature = Annotated[str, StringConstraints(strict=True, pattern=r"^0x[0-9a-fA-F]{130}$")]
 Hash = Annotated[str, StringConstraints(strict=True, pattern=r"^0x[0-9a-f]{64}$")]
@@ -80,9 +85,7 @@ class ApplicantBody(Message):
     given_name: Text
     family_name: Text
     born_on: Day
-    email: Annotated[
-        str, StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
-    ]
+    email: Email
     national_id: Token
     address: AddressBody
     document: DocumentBody
