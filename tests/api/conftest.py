@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from adapters.temporal import PayloadDesk
@@ -101,9 +100,9 @@ def verifier(issuer: SandboxIssuer) -> TokenVerifier:
 
 
 @pytest.fixture
-def settings(issuer: SandboxIssuer, tmp_path: Path) -> Settings:
+def settings() -> Settings:
     return Settings(
-        master_keys=json.loads(json.dumps({"v1": base64.b64encode(b"k" * 32).decode()})),
+        master_keys={"v1": SecretStr(base64.b64encode(b"k" * 32).decode())},
         temporal=TemporalSettings(ui_origin=UI_ORIGIN),
     )
 

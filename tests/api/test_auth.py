@@ -28,16 +28,29 @@ from api.auth import (
 from api.errors import Problem
 from sandbox.counterparties.issuer import AUDIENCE, ISSUER, SandboxIssuer
 
-NOW = int(time.time())
-GOOD: dict[str, Any] = {
-    "iss": ISSUER,
-    "aud": AUDIENCE,
-    "sub": "zelda",
-    "tenant": "acme",
-    "roles": ["applicant"],
-    "iat": NOW,
-    "exp": NOW + 600,
-}
+
+class FromNow(int):
+    """A moment in seconds from when the token is made, not from when this file was read."""
+
+
+def good(**changes: Any) -> dict[str, Any]:
+    """The claims of a right token, with these changed; None leaves one out."""
+    claims: dict[str, Any] = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": "zelda",
+        "tenant": "acme",
+        "roles": ["applicant"],
+        "iat": FromNow(0),
+        "exp": FromNow(600),
+        **changes,
+    }
+    now = int(time.time())
+    return {
+        name: now + value if isinstance(value, FromNow) else value
+        for name, value in claims.items()
+        if value is not None
+    }
 
 
 def encoded(part: Any) -> str:
@@ -62,7 +75,7 @@ def sign(key: OKPKey) -> Callable[..., str]:
     """A token signed by the issuer's key, with these claims and this header changed."""
 
     def make(header: dict[str, Any] | None = None, **claims: Any) -> str:
-        stated = {name: value for name, value in {**GOOD, **claims}.items() if value is not None}
+        stated = good(**claims)
         top = {"alg": "Ed25519", "typ": "at+jwt", "kid": key.kid, **(header or {})}
         top = {name: value for name, value in top.items() if value is not None}
         signed = f"{encoded(top)}.{encoded(stated)}"
@@ -79,8 +92,8 @@ def test_a_right_token_names_its_bearer(verifier: TokenVerifier, sign: Callable[
         Role.AUDITOR,
     }
     assert verifier.verify(sign(aud=["another", AUDIENCE])).subject == "zelda"
-    assert verifier.verify(sign(exp=NOW - LEEWAY_S + 10)).subject == "zelda"
-    assert verifier.verify(sign(nbf=NOW + LEEWAY_S - 10)).subject == "zelda"
+    assert verifier.verify(sign(exp=FromNow(10 - LEEWAY_S))).subject == "zelda"
+    assert verifier.verify(sign(nbf=FromNow(LEEWAY_S - 10))).subject == "zelda"
 
 
 WRONG_CLAIMS: list[dict[str, Any]] = [
@@ -91,14 +104,14 @@ WRONG_CLAIMS: list[dict[str, Any]] = [
     {"iss": "urn:somebody:else"},
     {"iss": None},
     {"iss": [ISSUER]},
-    {"exp": NOW - 600},
+    {"exp": FromNow(-600)},
     {"exp": None},
     {"exp": "tomorrow"},
     {"exp": 0},
-    {"nbf": NOW + 600},
+    {"nbf": FromNow(600)},
     {"nbf": "later"},
     {"iat": None},
-    {"iat": NOW + 600},
+    {"iat": FromNow(600)},
     {"sub": None},
     {"sub": ""},
     {"sub": 7},
@@ -135,9 +148,9 @@ def test_wrong_claims_are_refused(
 
 
 def test_a_claim_that_is_null_is_a_missing_one(verifier: TokenVerifier, key: OKPKey) -> None:
-    for name in GOOD:
+    for name in good():
         top = {"alg": "Ed25519", "typ": "at+jwt", "kid": key.kid}
-        token = jwt.encode(top, {**GOOD, name: None}, key, algorithms=["Ed25519"])
+        token = jwt.encode(top, {**good(), name: None}, key, algorithms=["Ed25519"])
         assert refusal(verifier, token).status == 401, name
 
 
@@ -171,7 +184,7 @@ def test_wrong_headers_are_refused(
 def test_an_unsigned_token_is_refused(verifier: TokenVerifier, signature: str) -> None:
     for algorithm in ("none", "None", "NONE", ""):
         top = encoded({"alg": algorithm, "typ": "at+jwt"})
-        assert refusal(verifier, f"{top}.{encoded(GOOD)}.{signature}").status == 401
+        assert refusal(verifier, f"{top}.{encoded(good())}.{signature}").status == 401
 
 
 def test_the_public_key_is_no_shared_secret(verifier: TokenVerifier, key: OKPKey) -> None:
@@ -182,7 +195,7 @@ def test_the_public_key_is_no_shared_secret(verifier: TokenVerifier, key: OKPKey
         json.dumps(public).encode(),
         key.as_pem(private=False),
     ):
-        signed = f"{encoded({'alg': 'HS256', 'typ': 'at+jwt', 'kid': key.kid})}.{encoded(GOOD)}"
+        signed = f"{encoded({'alg': 'HS256', 'typ': 'at+jwt', 'kid': key.kid})}.{encoded(good())}"
         digest = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
         assert refusal(verifier, f"{signed}.{encoded(digest)}").status == 401
 
@@ -201,7 +214,7 @@ def test_a_key_the_token_brings_along_is_not_used(
     }[named]
     for kid in (key.kid, stranger.kid, None):
         top = {"alg": "Ed25519", "typ": "at+jwt", named: brought} | ({"kid": kid} if kid else {})
-        signed = f"{encoded(top)}.{encoded(GOOD)}"
+        signed = f"{encoded(top)}.{encoded(good())}"
         signature = stranger.get_op_key("sign").sign(signed.encode())
         assert refusal(verifier, f"{signed}.{encoded(signature)}").status == 401
 
@@ -218,8 +231,8 @@ def test_a_key_the_token_brings_along_is_not_used(
         "\x00",
         encoded(b"[" * 4_000) + ".e30.e30",
         encoded(b'{"a":' * 1_200) + ".e30.e30",
-        encoded([]) + "." + encoded(GOOD) + ".AA",
-        encoded("text") + "." + encoded(GOOD) + ".AA",
+        encoded([]) + "." + encoded(good()) + ".AA",
+        encoded("text") + "." + encoded(good()) + ".AA",
         encoded({"alg": "Ed25519"}) + "." + encoded([]) + ".AA",
         "e30.e30.e30",
         "x" * (MAX_TOKEN_BYTES + 1),
@@ -243,7 +256,7 @@ def test_a_signed_payload_that_is_no_claim_set_is_refused(
 
 def test_a_changed_token_is_refused(verifier: TokenVerifier, sign: Callable[..., str]) -> None:
     top, _, signature = sign().split(".")
-    forged = encoded({**GOOD, "roles": ["underwriter"]})
+    forged = encoded(good(roles=["underwriter"]))
     assert refusal(verifier, f"{top}.{forged}.{signature}").status == 401
     assert refusal(verifier, f"{top}.{forged}.").status == 401
 
@@ -278,7 +291,7 @@ def test_an_es256_issuer_stands_beside_the_other(
     both: TokenVerifier, sign: Callable[..., str], elliptic: ECKey
 ) -> None:
     top = {"alg": "ES256", "typ": "at+jwt", "kid": elliptic.kid}
-    token = jwt.encode(top, {**GOOD, "iss": "urn:other"}, elliptic, algorithms=["ES256"])
+    token = jwt.encode(top, good(iss="urn:other"), elliptic, algorithms=["ES256"])
     assert both.verify(token).subject == "zelda"
     assert both.verify(sign()).subject == "zelda"
 
@@ -287,7 +300,7 @@ def test_one_issuer_cannot_speak_for_another(
     both: TokenVerifier, sign: Callable[..., str], elliptic: ECKey
 ) -> None:
     top = {"alg": "ES256", "typ": "at+jwt", "kid": elliptic.kid}
-    assert refusal(both, jwt.encode(top, GOOD, elliptic, algorithms=["ES256"])).status == 401
+    assert refusal(both, jwt.encode(top, good(), elliptic, algorithms=["ES256"])).status == 401
     assert refusal(both, sign(iss="urn:other")).status == 401
 
 

@@ -1,0 +1,66 @@
+"""The API answers only what its description says it may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+FILLED = {
+    "/api/v1/applications": ["/api/v1/applications"],
+    "/api/v1/applications/{application_id}": [
+        "/api/v1/applications/x", "/api/v1/applications/app_" + "0" * 32,
+    ],
+    "/api/v1/applications/{application_id}/accept": [
+        "/api/v1/applications/x/accept", f"/api/v1/applications/app_{'0' * 32}/accept",
+    ],
+    "/api/v1/reviews": ["/api/v1/reviews"],
+    "/api/v1/reviews/{review_id}/decision": [
+        "/api/v1/reviews/x/decision", f"/api/v1/reviews/rev_{'0' * 32}/decision",
+    ],
+    "/callbacks/{vendor}": ["/callbacks/x", "/callbacks/identity"],
+    "/codec/decode": ["/codec/decode"],
+    "/codec/encode": ["/codec/encode"],
+    "/healthz": ["/healthz"],
+    "/readyz": ["/readyz"],
+}  # fmt: skip
+ACCEPTANCE = (
+    b'{"offer_id": "off_' + b"0" * 32 + b'", "terms_hash": "0x' + b"0" * 64
+    + b'", "borrower": "0x' + b"11" * 20 + b'", "nonce": "1", "deadline": 1, "signature": "0x'
+    + b"ab" * 65 + b'"}'
+)  # fmt: skip
+BODIES = [
+    b"", b"{}", b"{", b"[]", b"x" * 70_000, ACCEPTANCE, b'{"approved": true, "reason": "fine"}',
+    b'{"payloads": 7}', b'{"payloads": []}',
+]  # fmt: skip
+ROLES = [None, "applicant", "integrator", "underwriter", "compliance_officer", "support"]
+
+
+def test_every_described_path_is_asked(app: FastAPI) -> None:
+    assert set(FILLED) == set(app.openapi()["paths"])
+
+
+@pytest.mark.parametrize("path", FILLED)
+@pytest.mark.parametrize("key", [None, "x", "k" * 16])
+async def test_no_status_is_given_that_is_not_described(
+    app: FastAPI, http: httpx.AsyncClient, bearer: Callable[..., dict[str, str]], path: str,
+    key: str | None,
+) -> None:  # fmt: skip
+    for method, operation in app.openapi()["paths"][path].items():
+        described: dict[str, Any] = operation["responses"]
+        for role in ROLES:
+            headers = {"content-type": "application/json", **(bearer(role) if role else {})}
+            if key is not None:
+                headers["idempotency-key"] = key
+            for filled in FILLED[path]:
+                for body in BODIES if method == "post" else [b""]:
+                    answer = await http.request(method, filled, content=body, headers=headers)
+                    asked = (method, filled, role, body[:20])
+                    assert str(answer.status_code) in described, (asked, answer.text)
+                    assert answer.status_code < 500, (asked, answer.text)
+                    if answer.content:
+                        media = answer.headers["content-type"].partition(";")[0]
+                        assert media in described[str(answer.status_code)]["content"], asked
