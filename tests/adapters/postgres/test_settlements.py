@@ -202,7 +202,7 @@ async def test_nothing_is_booked_for_a_transaction_that_is_not_ours(lending: Any
     await lending.signed(ref)
     before = await lending.contents(ref.tenant_id)
     for application in (ref, await lending.application(ref.tenant_id)):
-        with pytest.raises(InvariantViolated, match="FOREIGN_TRANSACTION|SETTLEMENT_ABSENT"):
+        with pytest.raises(InvariantViolated, match=r"FOREIGN_TRANSACTION|SETTLEMENT_ABSENT"):
             await lending.loans.book_loan(application, lending.final("0x" + "99" * 32))
     after = await lending.contents(ref.tenant_id)
     assert after["loans"] == before["loans"] == []
