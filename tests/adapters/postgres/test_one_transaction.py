@@ -170,6 +170,14 @@ async def sign(lending: Any, ref: Any) -> Step:
 
 
 @step
+async def adopt(lending: Any, ref: Any) -> Step:
+    order = await lending.confirmed(ref)
+    records = lending.settlements()
+    quote = await records.accepted_quote(order)
+    return lambda: records.adopt(order, quote, "0x" + "77" * 32)
+
+
+@step
 async def broadcast(lending: Any, ref: Any) -> Step:
     attempt = await lending.signed(ref)
     return lambda: lending.settlements().record_broadcast(ref, attempt)

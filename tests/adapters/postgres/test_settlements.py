@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -195,6 +196,33 @@ async def test_a_loan_is_booked_once_and_its_entries_balance(lending: Any) -> No
     row = (await lending.rows("SELECT * FROM applications WHERE tenant_id = $1", ref.tenant_id))[0]
     assert (row["state"], row["stage"]) == ("funded", "closed")
     assert (await lending.audited(ref.tenant_id)).count("application.funded") == 1
+
+
+@pytest.mark.parametrize("signed", [False, True])
+async def test_a_loan_that_somebody_else_relayed_is_booked_once(lending: Any, signed: bool) -> None:
+    ref = await lending.application()
+    theirs = replace(lending.final("0x" + "77" * 32), by_other=True)
+    if signed:
+        await lending.signed(ref)
+    else:
+        order = await lending.confirmed(ref)
+        records = lending.settlements()
+        await records.adopt(order, await records.accepted_quote(order), theirs.tx_hash)
+    outcomes = [await lending.loans.book_loan(ref, theirs) for _ in range(2)]
+    assert outcomes[0] == outcomes[1]
+    row = (await lending.rows("SELECT * FROM settlements WHERE tenant_id = $1", ref.tenant_id))[0]
+    assert (row["state"], row["tx_hash"]) == ("final", theirs.tx_hash)
+    assert await entries(lending, ref.tenant_id) == {
+        "commitment": "final", "disbursement": "final", "release": "final",
+    }  # fmt: skip
+
+
+async def test_a_lender_that_confirmed_is_remembered(lending: Any) -> None:
+    order = await lending.accepted(await lending.application())
+    records = lending.settlements()
+    assert await records.lender_signature(order) is None
+    await records.record_confirmation(order, "0x" + "cd" * 65)
+    assert await records.lender_signature(order) == "0x" + "cd" * 65
 
 
 async def test_nothing_is_booked_for_a_transaction_that_is_not_ours(lending: Any) -> None:
