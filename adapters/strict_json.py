@@ -1,7 +1,7 @@
 """JSON from strangers, read without the surprises of `json.loads`.
 
 Refused besides malformed text: duplicate keys (two readers would see two documents), NaN and
-infinities (1e400 among them), half surrogate pairs, a document that is no object, and nesting or
+infinities (1e400 among them), half surrogate pairs, a document that is no object, deep nesting, and
 integers beyond what the parser bounds.
 """
 
@@ -9,11 +9,20 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn
+import re
+from typing import Any, Final, NoReturn
+
+# Our deepest document has six levels. The parser's own bound is the interpreter's recursion limit,
+# which any library may raise beyond what the stack holds: then the process dies.
+MAX_DEPTH: Final = 64
+
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_BRACKET: Final = re.compile(rb"[\[\]{}]")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
     """The JSON object in `body` (UTF-8). ValueError says what is wrong and quotes nothing of it."""
+    _refuse_depth(body)
     try:
         document = json.loads(
             body.decode("utf-8"),
@@ -32,6 +41,17 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")
     return document
+
+
+def _refuse_depth(body: bytes) -> None:
+    """Count brackets outside of strings, before anything recurses over them."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for bracket in _BRACKET.finditer(_STRING.sub(b"", body)):
+        depth += 1 if bracket[0] in b"[{" else -1
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deeply")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

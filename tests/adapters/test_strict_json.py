@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 
-from adapters.strict_json import parse_object
+from adapters.strict_json import MAX_DEPTH, parse_object
+from settings import ROOT
 
 REFUSED = {
     "empty": b"",
@@ -45,3 +50,33 @@ def test_reads_what_is_well_formed() -> None:
         "b": {"c": "Zoë 😀"},
         "d": 115792089237316195423570985008687907853,
     }
+
+
+def nested(depth: int) -> bytes:
+    """An object with lists down to this depth, the object counted."""
+    return b'{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
+def test_depth_has_a_limit_of_our_own() -> None:
+    parse_object(nested(MAX_DEPTH))
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_object(nested(MAX_DEPTH + 1))
+
+
+def test_depth_is_refused_whatever_the_interpreters_limit_is() -> None:
+    # The C scanner recurses as deep as this limit allows; beyond the stack the process dies.
+    program = (
+        "import sys; sys.setrecursionlimit(10**7)\n"
+        "from adapters.strict_json import parse_object\n"
+        "try: parse_object(b'{\"a\":' * 500_000)\n"
+        "except ValueError as error: print(error)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout.strip()) == (0, "nested too deeply")
+
+
+def test_brackets_within_texts_are_no_depth() -> None:
+    text = '[{"\\' * 100
+    assert parse_object(json.dumps({"a": [text, text]}).encode()) == {"a": [text, text]}
