@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ class AllowingRules:
         return dataclasses.replace(ALLOW, phase=phase)
 
 
-def case_of(**changes: object) -> CreditCase:
+def case_of(**changes: Any) -> CreditCase:
     known = CreditCase(REQUEST, APPLICANT, KYCStatus.VERIFIED, None, None)
     return dataclasses.replace(known, **changes)
 
@@ -149,7 +150,7 @@ async def test_age_is_counted_in_completed_years(
 ) -> None:
     class Clock(datetime):
         @classmethod
-        def now(cls, tz: object = None) -> datetime:
+        def now(cls, tz: object = None) -> Any:
             assert tz is UTC
             return datetime.fromisoformat(today + "T12:00:00+00:00")
 

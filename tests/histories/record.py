@@ -24,12 +24,8 @@ from temporalio.service import RPCError
 from adapters.temporal import data_converter
 from models.domain.application import ApplicationRef
 from models.domain.decision import Outcome
-from tests.workflows.cast import (
-    ForgetfulWatcher,
-    RefusingLender,
-    Rules,
-    UnsureVendor,
-)
+from tests.workflows.cast import Rules, UnsureVendor
+from tests.workflows.lenders_and_chains import ForgetfulWatcher, RefusingLender
 from tests.workflows.world import TEST_KEYRING, World, time_skipping
 
 FOLDER: Final = Path(__file__).parent

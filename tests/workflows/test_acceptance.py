@@ -13,14 +13,13 @@ from models.domain.decision import Outcome
 from models.domain.errors import Conflict, Invalid, Refused
 from models.domain.kyc import VendorVerdict
 from models.domain.routing import APPLICATION_WORKFLOW, WORKFLOWS_QUEUE
-from tests.workflows.cast import (
+from tests.workflows.cast import Rules, SilentVendor
+from tests.workflows.lenders_and_chains import (
     STRANGER,
     ForgetfulWatcher,
     HesitantLender,
     OneLender,
     RefusesToRecordOnce,
-    Rules,
-    SilentVendor,
     SlowToRecord,
 )
 from tests.workflows.world import World, event_types

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -12,7 +13,7 @@ from models.domain.application import ApplicationEnding, State
 from models.domain.decision import Outcome, Phase
 from models.domain.errors import Conflict
 from models.domain.review import ReviewKind
-from tests.workflows.cast import Rules, SlowToClose
+from tests.workflows.cast import Calls, Rules, SlowToClose
 from tests.workflows.test_straight_through import STORY
 from tests.workflows.world import World
 
@@ -27,8 +28,10 @@ BOTH = pytest.mark.parametrize("phase", list(Phase))
 REFERRING = pytest.mark.parametrize("outcome", [Outcome.REVIEW, Outcome.ENHANCED_DUE_DILIGENCE])
 
 
-def answering(phase: Phase, outcome: Outcome) -> partial[Rules]:
-    return partial(Rules, **{phase.value: outcome})
+def answering(phase: Phase, outcome: Outcome) -> Callable[[Calls], Rules]:
+    if phase is Phase.ELIGIBILITY:
+        return partial(Rules, eligibility=outcome)
+    return partial(Rules, credit=outcome)
 
 
 def story_until(phase: Phase) -> list[str]:

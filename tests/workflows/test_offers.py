@@ -8,7 +8,7 @@ import pytest
 
 from models.domain.application import ApplicationEnding, State
 from models.domain.errors import Conflict
-from tests.workflows.cast import NoLender, TwoLenders
+from tests.workflows.lenders_and_chains import NoLender, TwoLenders
 from tests.workflows.world import World
 
 pytestmark = pytest.mark.stack

@@ -8,9 +8,9 @@ import pytest
 
 from models.domain.application import ApplicationEnding, State
 from models.domain.settlement import SettlementOutcome, SettlementState
-from tests.workflows.cast import (
+from tests.workflows.cast import TX_HASH, SlowSigner
+from tests.workflows.lenders_and_chains import (
     OTHER_TX_HASH,
-    TX_HASH,
     AlreadyPaid,
     ChangedTerms,
     ExpiredQuote,
@@ -21,7 +21,6 @@ from tests.workflows.cast import (
     PromptChain,
     RefusingLender,
     RevertingChain,
-    SlowSigner,
     StumblingChain,
 )
 from tests.workflows.world import World
@@ -35,7 +34,9 @@ async def settled(world: World) -> SettlementOutcome:
     await world.accept(application)
     await world.outcome(application)
     handle = world.workflows_of(application)["settlement"]
-    return await world.client.get_workflow_handle(handle.id, result_type=SettlementOutcome).result()
+    typed = world.client.get_workflow_handle(handle.id, result_type=SettlementOutcome)
+    outcome: SettlementOutcome = await typed.result()
+    return outcome
 
 
 @pytest.mark.parametrize(

@@ -39,15 +39,8 @@ from sandbox.services.temporal import (
     dev_server_path,
     time_skipping_server_path,
 )
-from tests.workflows.cast import (
-    Books,
-    OneLender,
-    PromptChain,
-    PromptVendor,
-    Rules,
-    SteadyScorer,
-    acceptance_of,
-)
+from tests.workflows.cast import Books, PromptVendor, Rules, SteadyScorer
+from tests.workflows.lenders_and_chains import OneLender, PromptChain, acceptance_of
 from wiring import LENT_FUNCTIONS
 from worker import SANDBOX, WORKFLOWS, activities_of
 
