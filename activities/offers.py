@@ -48,6 +48,7 @@ class OfferActivities:
         if (earlier := await self._records.book(application)) is not None:
             return earlier
         request, assessment = await self._records.asked_for(application)
+        scored = assessment.outcome == "scored"
         quote_request = QuoteRequest(
             tenant_id=application.tenant_id,
             application_id=application.application_id,
@@ -57,8 +58,8 @@ class OfferActivities:
             currency=request.currency,
             term_months=request.term_months,
             jurisdiction=request.jurisdiction,
-            score=assessment.score,
-            pd=assessment.pd,
+            score=assessment.score if scored else None,
+            pd=assessment.pd if scored else None,
             venue=self._venue,
         )
         answers = await asyncio.gather(

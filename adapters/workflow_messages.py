@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Final
 
@@ -21,7 +22,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from models.domain.application import ApplicationRef, Stage, State
-from models.domain.errors import Conflict, CreditError, Invalid, Unavailable
+from models.domain.errors import Conflict, CreditError, Invalid, InvariantViolated, Unavailable
 from models.domain.ids import application_workflow_id, kyc_workflow_id, settlement_workflow_id
 from models.domain.kyc import KYCStanding, PersonRef, VerificationCallback
 from models.domain.offer import AcceptOffer
@@ -49,6 +50,9 @@ UPDATE_TIMEOUT: Final = timedelta(seconds=10)
 
 # What a call raises when Temporal is away; the second is a lazy client's failed first connection.
 _AWAY: Final = (RPCError, RuntimeError)
+
+# Codes are in capitals; what a bug raises bears the name of its exception's class.
+_PUBLISHED: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 
 # Refusals of an update that say the request itself is unacceptable; all others are conflicts.
 _INVALID_CODES: Final = frozenset(
@@ -169,7 +173,10 @@ class TemporalMessages:
 
 
 def _refusal(cause: BaseException | None) -> CreditError:
-    code = cause.type if isinstance(cause, ApplicationError) and cause.type else "UPDATE_REFUSED"
+    """A validator's published code as the refusal it means; anything else is a bug of ours."""
+    code = cause.type if isinstance(cause, ApplicationError) else None
+    if code is None or not _PUBLISHED.fullmatch(code):
+        return InvariantViolated("UPDATE_BROKEN", code or type(cause).__name__)
     return Invalid(code) if code in _INVALID_CODES else Conflict(code)
 
 

@@ -34,7 +34,7 @@ class KYCRecords(Protocol):
         ...
 
     async def applicant_of(self, person: PersonRef) -> Applicant:
-        """The person's data as last stated."""
+        """The person as the newest verification examined them, or as last stated without one."""
         ...
 
     async def conclude(

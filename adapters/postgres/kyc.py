@@ -104,7 +104,14 @@ class PostgresKYCRecords:
 
     async def applicant_of(self, person: PersonRef) -> Applicant:
         async with self._database.transaction(person.tenant_id) as tx:
-            return await _latest_applicant(tx, person.user_id)
+            newest = await tx.value(
+                "SELECT verification_id FROM kyc_verifications"
+                " WHERE tenant_id = $1 AND user_id = $2 ORDER BY created_at DESC LIMIT 1",
+                tx.tenant_id, person.user_id,
+            )  # fmt: skip
+            if newest is None:
+                return await _latest_applicant(tx, person.user_id)
+            return await _examined_applicant(tx, VerificationRequest(person, newest))
 
     async def conclude(
         self, conclusion: KYCConclusion, screening: ScreeningResult

@@ -108,7 +108,7 @@ class PostgresChainRecords:
             settlement_id = await self._reserve(tx, order, quote)
             if (known := await _attempt(tx, application_id)) is not None:
                 return known
-            if state is not State.SETTLING:
+            if state is not State.SETTLING or await _is_adopted(tx, settlement_id):
                 raise Conflict("SETTLEMENT_CLOSED", application_id)
             transaction = sign(await self._take_nonce(tx, chain_nonce))
             await tx.execute(
@@ -208,6 +208,17 @@ async def _accepted_offer(tx: Transaction, order: SettlementOrder) -> Any:
     if row is None:
         raise NotFound("OFFER_NOT_ACCEPTED", order.offer_id)
     return row
+
+
+async def _is_adopted(tx: Transaction, settlement_id: str) -> bool:
+    """Whether a transaction that is not ours was found to have paid this settlement."""
+    return bool(
+        await tx.value(
+            "SELECT tx_hash IS NOT NULL FROM settlements"
+            " WHERE tenant_id = $1 AND settlement_id = $2",
+            tx.tenant_id, settlement_id,
+        )
+    )  # fmt: skip
 
 
 async def _attempt(tx: Transaction, application_id: str) -> Attempt | None:

@@ -58,7 +58,11 @@ class SettlementVenue:
 
 @dataclass(frozen=True, slots=True)
 class QuoteRequest:
-    """What a lender is asked, with the venue and reference its terms must name."""
+    """What a lender is asked, with the venue and reference its terms must name.
+
+    `score` and `pd` are None when the model gave none and a named person approved: the lender
+    prices what it cannot see, and is never told a number nobody computed.
+    """
 
     tenant_id: str
     application_id: str
@@ -68,8 +72,8 @@ class QuoteRequest:
     currency: str
     term_months: int
     jurisdiction: str
-    score: int
-    pd: float
+    score: int | None
+    pd: float | None
     venue: SettlementVenue
 
 

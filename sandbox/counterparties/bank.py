@@ -181,7 +181,7 @@ class Bank:
             return {"code": "AMOUNT_TOO_HIGH", "message": "the amount is above our maximum"}
         if asked.term_months > config.max_term_months:
             return {"code": "TERM_TOO_LONG", "message": "the term is above our maximum"}
-        if asked.score < config.min_score:
+        if asked.score is not None and asked.score < config.min_score:
             return {"code": "SCORE_TOO_LOW", "message": "the score is below our minimum"}
         return None
 

@@ -53,8 +53,8 @@ class QuoteRequest(Message):
     currency: Annotated[str, StringConstraints(pattern=_CURRENCY)]
     term_months: Annotated[int, Field(ge=1, le=480)]
     jurisdiction: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-    score: Annotated[int, Field(ge=300, le=850)]
-    pd: Annotated[float, Field(ge=0, le=1)]
+    score: Annotated[int, Field(ge=300, le=850)] | None
+    pd: Annotated[float, Field(ge=0, le=1)] | None
     venue: Venue
 
 

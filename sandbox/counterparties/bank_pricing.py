@@ -5,6 +5,7 @@
                  + 1 bp per point of score below 850
                  + 2 bps per month of term
 
+Without a score (a person approved what no model could score) it prices the worst it would lend to.
 The origination fee is financed: the borrower receives the whole principal and repays principal and
 fee by level payments. The APR is that of receiving the principal and making those payments.
 """
@@ -21,6 +22,7 @@ from models.domain.rates import apr_bps, level_payment_minor
 _LGD: Final = Fraction(45, 100)
 _BEST_SCORE: Final = 850
 _TERM_PREMIUM_BPS: Final = 2
+_UNSCORED: Final = (0.10, 560)  # PD and score that an unscored applicant is priced as
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,12 @@ class Price:
     apr_bps: int
 
 
-def nominal_rate_bps(base_rate_bps: int, pd: float, score: int, term_months: int) -> int:
+def nominal_rate_bps(
+    base_rate_bps: int, pd: float | None, score: int | None, term_months: int
+) -> int:
     """The nominal yearly rate, rounded up; never falls when the risk rises."""
+    if pd is None or score is None:
+        pd, score = _UNSCORED
     expected_loss_bps = Fraction(pd) * _LGD * 10_000
     score_margin_bps = max(0, _BEST_SCORE - score)
     return (

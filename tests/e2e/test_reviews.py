@@ -120,8 +120,21 @@ async def test_an_approved_review_leads_on_to_offers(world: World) -> None:
     assert audited["actor"] == "ugo-underwriter"
 
 
-async def test_an_approved_thin_file_that_no_lender_wants_is_declined(world: World) -> None:
+async def test_an_approved_thin_file_is_offered_a_price_without_a_score(world: World) -> None:
     person = world.person(THIN_FILE)
+    view = await world.apply_until(person, "in_review")
+    review = await _open_review(world, person, "credit")
+    underwriter = world.staff(_tenant(person), "underwriter")
+    assert (await _decide(world, review, underwriter, approved=True)).status_code == 200
+    offered = await world.until(person, view["application_id"], "offered")
+    assert offered["score"] is None
+    scored = (await world.apply_until(world.person(), "offered"))["offers"][0]
+    assert offered["offers"][0]["apr_bps"] > scored["apr_bps"]
+
+
+async def test_what_no_lender_wants_ends_declined(world: World) -> None:
+    # Beyond the bank's longest term: eligible and scored, but nobody lends for so long.
+    person = world.person({"term_months": 72})
     view = await world.apply_until(person, "in_review")
     review = await _open_review(world, person, "credit")
     underwriter = world.staff(_tenant(person), "underwriter")
