@@ -225,3 +225,15 @@ def test_files_are_one_thing() -> None:
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST_FILE
     ]
     assert long == []
+
+
+def test_every_skip_is_listed_with_its_reason() -> None:
+    listed = (ROOT / "tests" / "SKIPPED.md").read_text()
+    marks = ("pytest.mark." + "skip", "pytest." + "skip(", "pytest.importor" + "skip")
+    skipping = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tests").rglob("*.py")
+        if any(mark in path.read_text() for mark in marks)
+    }
+    assert skipping == {name for name in skipping if f"`{name}`" in listed}
+    assert skipping  # the search itself works
