@@ -7,6 +7,7 @@ A wrong value stops the start with its name and the reason, never with its conte
 from __future__ import annotations
 
 import base64
+import re
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.domain.failpoints import ENVIRONMENT_VARIABLE as FAILPOINTS_VARIABLE
 from models.domain.failpoints import parse as parse_failpoints
@@ -196,6 +197,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise WrongSetting("\n".join(_lines(error))) from None
+    except SettingsError as error:
+        raise WrongSetting(_not_json(error)) from None
     settings.master_key_bytes()
     armed = environment.get(FAILPOINTS_VARIABLE)
     if armed:
@@ -230,3 +233,9 @@ def _lines(error: ValidationError) -> list[str]:
         f"{PREFIX}{'__'.join(str(part).upper() for part in each['loc'])}: {each['msg']}"
         for each in error.errors(include_input=False, include_context=False)
     ]
+
+
+def _not_json(error: SettingsError) -> str:
+    """The setting whose value could not be read at all; the error names the field, not its text."""
+    named = re.search(r'field "(\w+)"', str(error))
+    return f"{PREFIX}{named[1].upper() if named else '?'}: is not valid JSON"
