@@ -1,0 +1,213 @@
+"""A wrong setting stops the start with its name and the reason, and never shows its content."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from models.domain.failpoints import ENVIRONMENT_VARIABLE
+from settings import (
+    ROOT,
+    Environment,
+    Settings,
+    WrongSetting,
+    missing,
+    read_settings,
+    settings_or_exit,
+)
+
+# Marked, so that a leak of any value is found wherever it appears.
+CONTENT = "c0ntent-n0b0dy-may-see"
+KEY = base64.b64encode(bytes(range(32))).decode()
+NEEDED = {"CAAS_MASTER_KEYS": json.dumps({"v1": KEY})}
+
+Read = Callable[..., Settings]
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Read:
+    """Read settings from exactly these variables and nothing of this process's own."""
+    for name in list(os.environ):
+        if name.upper().startswith("CAAS_"):
+            monkeypatch.delenv(name)
+
+    def reading(**variables: str) -> Settings:
+        for name, value in {**NEEDED, **variables}.items():
+            monkeypatch.setenv(name, value)
+        return read_settings(os.environ)
+
+    return reading
+
+
+WRONG = [
+    ("CAAS_ENVIRONMENT", CONTENT, "CAAS_ENVIRONMENT: Input should be 'sandbox' or 'production'"),
+    ("CAAS_LOG_LEVEL", CONTENT, "CAAS_LOG_LEVEL: Input should be"),
+    ("CAAS_API__PORT", CONTENT, "CAAS_API__PORT: Input should be a valid integer"),
+    ("CAAS_API__PORT", "70000", "CAAS_API__PORT: Input should be less than or equal to 65535"),
+    ("CAAS_API__PRT", CONTENT, "CAAS_API__PRT: Extra inputs are not permitted"),
+    ("CAAS_OFFERS_DEADLINE_S", "nan", "CAAS_OFFERS_DEADLINE_S: "),
+    ("CAAS_OFFERS_DEADLINE_S", "0", "CAAS_OFFERS_DEADLINE_S: Input should be greater than 0"),
+    ("CAAS_DATABASE__POOL_SIZE", "0", "CAAS_DATABASE__POOL_SIZE: Input should be greater than"),
+    ("CAAS_TEMPORAL__UI_ORIGIN", CONTENT, "CAAS_TEMPORAL__UI_ORIGIN: Value error, must start"),
+    ("CAAS_CHAIN", "{" + CONTENT, "CAAS_CHAIN: Input should be a valid dictionary"),
+    ("CAAS_CHAIN__CHAIN_ID", "0", "CAAS_CHAIN__CHAIN_ID: Input should be greater than"),
+    ("CAAS_CHAIN__RPC_URL", CONTENT, "CAAS_CHAIN__RPC_URL: Value error, must start with http"),
+    ("CAAS_CHAIN__CURRENCY", CONTENT, "CAAS_CHAIN__CURRENCY: Input should be 'USD' or 'EUR'"),
+    ("CAAS_CHAIN__CONFIRMATIONS", "0", "CAAS_CHAIN__CONFIRMATIONS: Input should be greater"),
+    ("CAAS_IDENTITY__API_KEY", CONTENT, "CAAS_IDENTITY__URL: Field required"),
+    ("CAAS_BUREAU__API_KEY", CONTENT, "CAAS_BUREAU__URL: Field required"),
+    ("CAAS_MASTER_KEYS", json.dumps({"v1": CONTENT}), "CAAS_MASTER_KEYS: 'v1' is not base64"),
+    (
+        "CAAS_MASTER_KEYS",
+        json.dumps({"v1": base64.b64encode(CONTENT.encode()).decode()}),
+        "CAAS_MASTER_KEYS: 'v1' does not have 32 bytes",
+    ),
+    ("CAAS_MASTER_KEYS", "{}", "CAAS_MASTER_KEYS: at least one key is needed"),
+    ("CAAS_MASTER_KEYS", json.dumps([CONTENT]), "CAAS_MASTER_KEYS: Input should be a valid dict"),
+    (
+        "CAAS_PROVIDERS",
+        json.dumps([{"provider_id": "a", "kind": CONTENT}]),
+        "CAAS_PROVIDERS__0__KIND: Input should be 'bank'",
+    ),
+    (
+        "CAAS_ISSUERS",
+        json.dumps([{"issuer": "a", "jwks_path": "b", "algorithms": [CONTENT]}]),
+        "CAAS_ISSUERS__0__ALGORITHMS__0: Input should be",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "line"), WRONG, ids=lambda each: str(each)[:40])
+def test_a_wrong_value_is_named_with_its_reason_and_not_shown(
+    read: Read, name: str, value: str, line: str
+) -> None:
+    with pytest.raises(WrongSetting) as error:
+        read(**{name: value})
+    assert line in str(error.value)
+    assert CONTENT not in str(error.value)
+    assert base64.b64encode(CONTENT.encode()).decode() not in str(error.value)
+    # The validator's own error carries its input and must not be printed with this one.
+    assert error.value.__cause__ is None
+    assert error.value.__context__ is None or error.value.__suppress_context__
+
+
+def test_every_wrong_setting_has_a_line(read: Read) -> None:
+    with pytest.raises(WrongSetting) as error:
+        read(CAAS_LOG_LEVEL="LOUD", CAAS_API__PORT="0", CAAS_OFFERS_DEADLINE_S="x")
+    named = [line.partition(":")[0] for line in str(error.value).splitlines()]
+    assert sorted(named) == ["CAAS_API__PORT", "CAAS_LOG_LEVEL", "CAAS_OFFERS_DEADLINE_S"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CAAS_MASTER_KEYS", CONTENT),
+        ("CAAS_PROVIDERS", CONTENT + "["),
+        ("CAAS_ISSUERS", "[{" + CONTENT),
+        ("CAAS_IDENTITY__CALLBACK_SECRETS", "[" + CONTENT),
+    ],
+)
+def test_what_is_no_json_is_named_and_not_shown(read: Read, name: str, value: str) -> None:
+    with pytest.raises(WrongSetting) as error:
+        read(**{name: value})
+    section = name.partition("__")[0]
+    assert str(error.value) == f"{section}: is not valid JSON"
+    assert error.value.__cause__ is None
+    assert error.value.__suppress_context__
+
+
+def test_without_a_master_key_nothing_starts(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(NEEDED, "CAAS_MASTER_KEYS")
+    with pytest.raises(WrongSetting) as error:
+        read()
+    assert str(error.value) == "CAAS_MASTER_KEYS: Field required"
+
+
+@pytest.mark.parametrize("environment", [None, "production"])
+def test_armed_failpoints_stop_a_start_outside_the_sandbox(
+    read: Read, environment: str | None
+) -> None:
+    variables = {ENVIRONMENT_VARIABLE: "kyc.joined=kill"}
+    if environment:
+        variables["CAAS_ENVIRONMENT"] = environment
+    with pytest.raises(WrongSetting) as error:
+        read(**variables)
+    assert "failpoints are armed outside the sandbox" in str(error.value)
+
+
+def test_an_unknown_failpoint_stops_a_start_even_in_the_sandbox(read: Read) -> None:
+    with pytest.raises(WrongSetting, match=r"no failpoint is called 'kyc\.jioned'"):
+        read(CAAS_ENVIRONMENT="sandbox", **{ENVIRONMENT_VARIABLE: "kyc.jioned=kill"})
+
+
+def test_armed_failpoints_are_the_sandboxs(read: Read) -> None:
+    armed = read(CAAS_ENVIRONMENT="sandbox", **{ENVIRONMENT_VARIABLE: "kyc.joined=kill"})
+    assert armed.environment is Environment.SANDBOX
+
+
+def test_nothing_configured_means_production(read: Read) -> None:
+    settings = read()
+    assert settings.environment is Environment.PRODUCTION
+    assert (settings.chain, settings.identity, settings.bureau) == (None, None, None)
+    assert settings.master_key_bytes() == {"v1": bytes(range(32))}
+
+
+def test_of_several_master_keys_the_first_one_seals(read: Read) -> None:
+    other = base64.b64encode(bytes(32)).decode()
+    settings = read(CAAS_MASTER_KEYS=json.dumps({"v2": other, "v1": KEY}))
+    assert list(settings.master_key_bytes()) == ["v2", "v1"]
+
+
+def test_secrets_are_in_no_text_of_the_settings(read: Read) -> None:
+    settings = read(
+        CAAS_DATABASE__APP_URL=f"postgresql://app:{CONTENT}@db/caas",
+        CAAS_BUREAU__URL="https://bureau.example",
+        CAAS_BUREAU__API_KEY=CONTENT,
+    )
+    for text in (repr(settings), str(settings), settings.model_dump_json()):
+        assert CONTENT not in text
+        assert KEY not in text
+    assert settings.bureau is not None
+    assert settings.bureau.api_key.get_secret_value() == CONTENT
+
+
+def test_settings_do_not_change_after_the_start(read: Read) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        read().log_level = "DEBUG"
+
+
+def test_a_missing_section_is_named_with_who_needs_it() -> None:
+    assert str(missing("BUREAU", "the role scoring")) == (
+        "CAAS_BUREAU: needed by the role scoring, but not set"
+    )
+
+
+def test_a_process_ends_with_the_lines_and_no_traceback(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAAS_MASTER_KEYS", json.dumps({"v1": CONTENT}))
+    with pytest.raises(SystemExit) as ended:
+        settings_or_exit(os.environ)
+    assert ended.value.code == "CAAS_MASTER_KEYS: 'v1' is not base64"
+
+
+def test_a_worker_with_a_wrong_setting_says_so_in_one_line() -> None:
+    quiet = {name: value for name, value in os.environ.items() if not name.startswith("CAAS_")}
+    ended = subprocess.run(
+        [sys.executable, "worker.py", "--role", "workflows"],
+        cwd=ROOT,
+        env={**quiet, **NEEDED, "CAAS_API__PORT": CONTENT},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith("CAAS_API__PORT: Input should be a valid integer")
