@@ -38,7 +38,7 @@ async def test_nobody_accepts_and_the_last_offer_ends_the_wait(world: World) -> 
         )
         assert first < last <= fired_at < last + timedelta(seconds=5)
         assert (outcome.state, outcome.reasons) == (State.EXPIRED, ("OFFER_EXPIRED",))
-        assert world.calls[-1] == "close_application"
+        assert world.books.endings == [ApplicationEnding(State.EXPIRED, ("OFFER_EXPIRED",))]
         assert "submit_settlement" not in world.calls
 
 
