@@ -238,7 +238,7 @@ class AlreadyPaid(OvertakenChain):
 
 
 class MisleadingWatcher(PromptChain):
-    """Tells of a foreign transaction first."""
+    """Tells of a foreign transaction, too, before and after ours."""
 
     async def watch(self, application: ApplicationRef) -> None:
         foreign = FinalitySignal(OTHER_TX_HASH, 11, "0x" + "b0" * 32, 4, succeeded=False)
@@ -246,6 +246,9 @@ class MisleadingWatcher(PromptChain):
             application.tenant_id, application.application_id, foreign
         )
         await super().watch(application)
+        await self.messages.tell_settlement(
+            application.tenant_id, application.application_id, foreign
+        )
 
 
 class ForgetfulWatcher(PromptChain):

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -259,6 +259,24 @@ async def event_types(handle: WorkflowHandle[Any, Any]) -> list[str]:
         EventType.Name(event.event_type).removeprefix("EVENT_TYPE_")
         for event in (await handle.fetch_history()).events
     ]
+
+
+async def waits_of(handle: WorkflowHandle[Any, Any]) -> list[timedelta]:
+    """How long each timer ran that fired, by the server's own clock."""
+    started: dict[int, datetime] = {}
+    waits = []
+    for event in (await handle.fetch_history()).events:
+        if event.HasField("timer_started_event_attributes"):
+            started[event.event_id] = event.event_time.ToDatetime()
+        elif event.HasField("timer_fired_event_attributes"):
+            began_at = started[event.timer_fired_event_attributes.started_event_id]
+            waits.append(event.event_time.ToDatetime() - began_at)
+    return waits
+
+
+def about(wait: timedelta, expected: timedelta) -> bool:
+    """Whether a wait lasted as long as expected, give or take what the servers need."""
+    return abs(wait - expected) < timedelta(seconds=10)
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
