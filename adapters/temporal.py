@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
@@ -209,9 +210,25 @@ class PayloadDesk:
 
 def _payloads(document: dict[str, Any]) -> list[Payload]:
     try:
-        return list(ParseDict(document, Payloads()).payloads)
+        payloads = list(ParseDict(document, Payloads()).payloads)
     except ParseError as error:
         raise Invalid("PAYLOADS_MALFORMED") from error
+    # The parser drops what is no base64 and reads the rest: another payload than was sent.
+    for sent in document.get("payloads") or ():
+        for text in (sent.get("data"), *(sent.get("metadata") or {}).values()):
+            if text is not None and not _is_base64(text):
+                raise Invalid("PAYLOADS_MALFORMED")
+    return payloads
+
+
+def _is_base64(text: str) -> bool:
+    """Whether this is base64 of either alphabet, padded or not, as JSON of protobuf may hold it."""
+    digits = text.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+    except ValueError:
+        return False
+    return len(text) - len(digits) <= 2
 
 
 def _names_tenant(payload: Payload, tenant_id: str) -> bool:

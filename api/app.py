@@ -30,10 +30,10 @@ tenant's id answers 404 like an absent one. Money is integer minor units, rates 
 
 # What the routes of each module may be refused with, beyond what they answer themselves.
 REFUSALS: Final = (
-    (applications.router, (400, 401, 403, 404, 409, 413, 422, 500, 503)),
-    (reviews.router, (400, 401, 403, 404, 409, 413, 422, 500, 503)),
+    (applications.router, (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)),
+    (reviews.router, (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)),
     (callbacks.router, (401, 404, 413, 422, 500, 503)),
-    (codec.router, (400, 401, 403, 413, 422, 500, 503)),
+    (codec.router, (400, 401, 403, 413, 415, 422, 500, 503)),
     (health.router, (500,)),
 )
 

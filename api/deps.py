@@ -39,6 +39,7 @@ __all__ = [
 
 SESSION_COOKIE: Final = "caas_session"
 _KEY = re.compile(r"^[\x21-\x7e]{8,128}$")
+_JSON = re.compile(r"application/([^/]+\+)?json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +159,23 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route whose JSON body is read strictly."""
+    """A route whose JSON body is read strictly, and only from a request that calls it JSON (415).
+
+    A form on a foreign page can send text that is JSON, but cannot say so.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def strictly(request: Request) -> Response:
-            return await handle(StrictRequest(request.scope, request.receive))
+            read = StrictRequest(request.scope, request.receive)
+            if self.body_field and not _says_json(request) and await read.body():
+                raise HTTPException(415)
+            return await handle(read)
 
         return strictly
+
+
+def _says_json(request: Request) -> bool:
+    media = request.headers.get("content-type", "").partition(";")[0]
+    return _JSON.fullmatch(media.strip().lower()) is not None

@@ -63,6 +63,17 @@ _TITLES: Final = {
     "SIGNATURE_INVALID": "The borrower's signature does not fit this acceptance.",
     "WALLET_PROOF_INVALID": "The wallet's ownership is not proved.",
     "REVIEW_NOT_OPEN": "This review does not wait for a decision.",
+    "APPLICATION_NOT_WAITING": "The application does not wait for this, or no longer.",
+    "APPLICATION_CLOSED": "The application is closed.",
+    "OFFER_UNKNOWN": "The application has no such offer.",
+    "TERMS_HASH_MISMATCH": "The acceptance names other terms than the offer's.",
+    "BORROWER_MISMATCH": "The acceptance names another wallet than the application's.",
+    "ACCEPTANCE_DEADLINE_TOO_SOON": "The acceptance's deadline is less than five minutes away.",
+    "NONCE_TOO_LARGE": "The nonce is not below 2^256.",
+    "USER_ID_MISSING": "Whoever applies for somebody else names them in `user_id`.",
+    "CURRENCY_NOT_SETTLED": "No loan is paid out in this currency here.",
+    "CALLBACK_MALFORMED": "The callback's body is not of the documented form.",
+    "PAYLOADS_MALFORMED": "The payloads are not of the codec protocol.",
 }
 
 
@@ -72,6 +83,7 @@ HTTP_REFUSALS: Final = {
     404: ("NOT_FOUND", "There is nothing here."),
     405: ("METHOD_NOT_ALLOWED", "This method is not offered here."),
     413: ("BODY_TOO_LARGE", "The body is too large."),
+    415: ("MEDIA_TYPE_NOT_READ", "The body's content type is not one this path reads."),
 }
 
 
@@ -83,6 +95,7 @@ _MEANINGS: Final = {
     404: "There is nothing here; another tenant's id answers alike.",
     409: "The state of things does not allow this, or a request with this key is in flight.",
     413: "The body is too large.",
+    415: "The body's content type is not one this path reads.",
     422: "The request is well-formed but not acceptable, or its key was used for another one.",
     500: "Something went wrong on our side.",
     503: "A service we depend on is away; try again after `Retry-After` seconds.",

@@ -177,6 +177,12 @@ async def test_what_cannot_be_deciphered_stays_as_it_is(
         {"payloads": [{"metadata": {"encoding": 5}}]},
         {"unknown": []},
         {"payloads": [{"data": "a" * 5}]},
+        {"payloads": [{"data": "!!!!"}]},
+        {"payloads": [{"data": "YQ==\n"}]},
+        {"payloads": [{"data": "Y Q="}]},
+        {"payloads": [{"data": "YQ==="}]},
+        {"payloads": [{"data": "YQ==YQ=="}]},
+        {"payloads": [{}, {"metadata": {"encoding": "\u00e9\u00e9\u00e9\u00e9"}}]},
         {"payloads": {"data": ""}},
     ],
     ids=str,
@@ -186,6 +192,12 @@ async def test_a_malformed_document_is_refused(keyring: Keyring, asked: dict[str
         PayloadDesk(keyring).decode("acme", asked)
     with pytest.raises(Invalid, match="PAYLOADS_MALFORMED"):
         await PayloadDesk(keyring).encode("acme", asked)
+
+
+@pytest.mark.parametrize("data", ["+/8=", "-_8=", "+/8", "-_8"])
+def test_base64_is_read_as_protobufs_json_may_write_it(keyring: Keyring, data: str) -> None:
+    answer, _ = PayloadDesk(keyring).decode("acme", {"payloads": [{"data": data}, {"data": None}]})
+    assert answer == {"payloads": [{"data": "+/8="}, {}]}
 
 
 async def test_what_people_encode_is_their_own_tenants(keyring: Keyring) -> None:

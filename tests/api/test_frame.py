@@ -143,14 +143,34 @@ async def test_json_with_two_readings_is_refused(
     problem(answer, 400, "BODY_MALFORMED")
 
 
-@pytest.mark.parametrize("media", [None, "text/plain", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize(
+    "media",
+    [None, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+     "text/json", "application/jsonp", "application/x/json", "text/plain; application/json"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1/applications", f"{APPLICATION}/accept", REVIEW, "/codec/decode", "/codec/encode"],
+)
 async def test_what_is_not_sent_as_json_is_not_read_as_json(
-    http: httpx.AsyncClient, bearer: Bearer, media: str | None
+    http: httpx.AsyncClient, bearer: Bearer, path: str, media: str | None
 ) -> None:
     """A form on a foreign page can send text, but not JSON."""
-    headers = {**bearer("applicant"), **KEY, **({"content-type": media} if media else {})}
+    headers = {**bearer("applicant"), **KEY, **({} if media is None else {"content-type": media})}
+    answer = await http.post(path, content=b"{}", headers=headers)
+    problem(answer, 415, "MEDIA_TYPE_NOT_READ")
+
+
+@pytest.mark.parametrize(
+    "media",
+    ["application/json", "Application/JSON ; charset=utf-8", "application/merge-patch+json"],
+)
+async def test_what_is_sent_as_json_is_read(
+    http: httpx.AsyncClient, bearer: Bearer, media: str
+) -> None:
+    headers = {**bearer("applicant"), **KEY, "content-type": media}
     answer = await http.post("/api/v1/applications", content=b"{}", headers=headers)
-    problem(answer, 422, "VALIDATION_FAILED")
+    assert problem(answer, 422, "VALIDATION_FAILED")["errors"][0]["reason"] == "missing"
 
 
 async def test_what_was_sent_is_not_echoed(http: httpx.AsyncClient, bearer: Bearer) -> None:

@@ -209,7 +209,8 @@ async def test_an_empty_body_and_another_content_type_are_refused(
     await _refused(world, stranger, b"", 422)
     valid = json.dumps(stranger.application_body()).encode()
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; x"):
-        await _refused(world, stranger, valid, 422, **{"Content-Type": kind})
+        answer = await _refused(world, stranger, valid, 415, **{"Content-Type": kind})
+        assert answer.json()["code"] == "MEDIA_TYPE_NOT_READ"
 
 
 async def test_a_wallet_of_somebody_else_is_refused(world: World, stranger: Borrower) -> None:
