@@ -25,7 +25,7 @@ from adapters.postgres.schema import migrate
 from sandbox.counterparties.issuer import SandboxIssuer
 from sandbox.services.chain import SANDBOX_CHAIN_ID, Anvil
 from sandbox.services.deployment import Deployment, deploy
-from sandbox.services.ports import LOOPBACK, claim_port
+from sandbox.services.ports import LOOPBACK, claim_port, port_number
 from sandbox.services.postgres import Postgres
 from sandbox.services.process import ManagedProcess
 from sandbox.services.temporal import TemporalServer
@@ -62,14 +62,12 @@ class StackOptions:
 
     @staticmethod
     def ports_from(environment: Mapping[str, str]) -> dict[str, int]:
-        """Ports set by `CAAS_…_PORT`; ValueError names the one that is no port."""
+        """Ports set by `CAAS_…_PORT`; NotAPortError names the one that is no port."""
         ports = {}
         for name in ("API", "POSTGRES", "TEMPORAL", "TEMPORAL_UI", "CHAIN"):
             text = environment.get(f"CAAS_{name}_PORT", "")
             if text:
-                if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-                    raise ValueError(f"CAAS_{name}_PORT: {text!r} is not a port")
-                ports[name] = int(text)
+                ports[name] = port_number(text, f"CAAS_{name}_PORT")
         return ports
 
 
@@ -121,6 +119,11 @@ class Stack:
         """Stop everything in the reverse order; leaves no process."""
         await asyncio.gather(*(each.terminate() for each in self.processes.values()))
         await asyncio.gather(self.temporal.stop(), self.postgres.stop(), self.chain.stop())
+
+    def managed(self) -> list[ManagedProcess]:
+        """The processes of a started stack, as they are now."""
+        services = (self.postgres, self.chain, self.temporal)
+        return [*(each.process for each in services), *self.processes.values()]
 
     async def start_api(self, extra: Mapping[str, str] | None = None) -> ManagedProcess:
         """Start the API as it is started anywhere."""

@@ -26,6 +26,22 @@ class PortTakenError(Exception):
         self.port = port
 
 
+class NotAPortError(Exception):
+    """A setting does not hold the number of a TCP port; the message names it."""
+
+
+def port_number(text: str, setting: str) -> int:
+    """The port a setting's text names, 1 to 65535.
+
+    Raises:
+        NotAPortError: it names none.
+    """
+    # The length comes first: Python refuses to read numbers of thousands of digits.
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
+        raise NotAPortError(f"{setting}: {text!r} is not a port (1 to 65535)")
+    return int(text)
+
+
 def claim_port(configured: int | None, setting: str) -> int:
     """The configured port if it is free, or any free one.
 

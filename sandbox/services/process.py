@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sandbox.services import linux
 from sandbox.services.ports import PortTakenError, claim_port, free_port
@@ -43,8 +44,11 @@ __all__ = [
 
 _BOUND_EXEC = Path(__file__).with_name("bound_exec.py")
 _POLL_S = 0.02
+_WATCH_S = 0.25
 _STRAGGLER_GRACE_S = 1.0  # children of a process that ended in order have this long to follow
 _KILL_LIMIT_S = 10.0  # SIGKILL is not refused; a process may still wait for a hanging disk
+
+Result = TypeVar("Result")
 
 
 class EarlyExitError(Exception):
@@ -148,9 +152,7 @@ class ManagedProcess:
         deadline = time.monotonic() + timeout_s
         while True:
             if not self.running:
-                raise EarlyExitError(
-                    f"{self.name} ended with code {self.returncode}{self._last_words()}"
-                )
+                raise self.early_exit()
             if await probe():
                 return
             if time.monotonic() > deadline:
@@ -158,6 +160,10 @@ class ManagedProcess:
                     f"{self.name} did not answer within {timeout_s:g} s{self._last_words()}"
                 )
             await asyncio.sleep(_POLL_S)
+
+    def early_exit(self) -> EarlyExitError:
+        """The error that tells with which code it ended, its log file and its last words."""
+        return EarlyExitError(f"{self.name} ended with code {self.returncode}{self._last_words()}")
 
     async def wait_exit(self, timeout_s: float) -> int:
         """Its exit code once it ends by itself; raises TimeoutError if it does not."""
@@ -224,4 +230,31 @@ class ManagedProcess:
 
     def _last_words(self) -> str:
         tail = self.log_tail()
-        return f"; its log ({self.log_path}) ends:\n{tail}" if tail else "; it said nothing"
+        return f"; its log ({self.log_path}) " + (f"ends:\n{tail}" if tail else "says nothing")
+
+
+async def while_running(
+    processes: Callable[[], Sequence[ManagedProcess]], work: Coroutine[Any, Any, Result]
+) -> Result:
+    """The result of `work`, which needs all of `processes`; they are asked for at every look.
+
+    Raises:
+        EarlyExitError: one of them ended by itself. `work` is cancelled; if it failed first, that
+            was the consequence, and its error is this one's cause.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        while True:
+            done, _ = await asyncio.wait({task}, timeout=_WATCH_S)
+            failure = task.exception() if done else None
+            if failure is not None:
+                # A dying process closes its connections a little before it can be seen to end.
+                await asyncio.sleep(_WATCH_S)
+            ended = [process for process in processes() if not process.running]
+            if ended and (failure is not None or not done):
+                raise ended[0].early_exit() from failure
+            if done:
+                return task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})

@@ -17,6 +17,7 @@ from sandbox.services.process import (
     EarlyExitError,
     ManagedProcess,
     NotReadyInTimeError,
+    while_running,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,6 +127,47 @@ async def test_a_silent_process_is_given_up_on(tmp_path: Path, started) -> None:
     process = await start("sleeper", SLEEPER, tmp_path, started)
     with pytest.raises(NotReadyInTimeError, match=r"did not answer within 0\.1 s"):
         await process.ready(never, timeout_s=0.1)
+
+
+async def test_waiting_ends_when_a_needed_process_does_with_its_name_and_log(
+    tmp_path: Path, started
+) -> None:
+    living = await start("living", SLEEPER, tmp_path, started)
+    doomed = await start("doomed", SLEEPER, tmp_path, started)
+    forever = asyncio.Event()
+    waiting = asyncio.create_task(while_running(lambda: [living, doomed], forever.wait()))
+    os.kill(doomed.pid, signal.SIGKILL)
+    with pytest.raises(EarlyExitError, match=r"doomed ended with code -9; .*logs/doomed\.log"):
+        await asyncio.wait_for(waiting, timeout=20)
+    assert living.running
+
+
+async def test_work_that_fails_because_a_process_ended_is_told_as_its_end(
+    tmp_path: Path, started
+) -> None:
+    doomed = await start("doomed", SLEEPER, tmp_path, started)
+
+    async def work() -> None:
+        os.kill(doomed.pid, signal.SIGKILL)
+        raise ConnectionResetError
+
+    with pytest.raises(EarlyExitError, match="doomed ended") as ended:
+        await while_running(lambda: [doomed], work())
+    assert isinstance(ended.value.__cause__, ConnectionResetError)
+
+
+async def test_work_beside_living_processes_ends_as_it_ends(tmp_path: Path, started) -> None:
+    living = await start("living", SLEEPER, tmp_path, started)
+
+    async def succeed() -> int:
+        return 7
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    assert await while_running(lambda: [living], succeed()) == 7
+    with pytest.raises(ZeroDivisionError):
+        await while_running(lambda: [living], fail())
 
 
 async def test_dies_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
