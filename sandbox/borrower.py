@@ -29,11 +29,13 @@ class UnknownPersonaError(Exception):
 
 def persona(name: str) -> dict[str, Any]:
     """A persona's data; UnknownPersonaError lists those there are."""
-    path = PERSONAS / f"{name}.json"
-    if not path.is_file():
-        known = ", ".join(sorted(each.stem for each in PERSONAS.glob("*.json")))
-        raise UnknownPersonaError(f"there is no persona {name!r}; there are: {known}")
-    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    # Only a listed file is read: a name is never made into a path.
+    known = {path.stem: path for path in PERSONAS.glob("*.json")}
+    if name not in known:
+        raise UnknownPersonaError(
+            f"there is no persona {name!r}; there are: {', '.join(sorted(known))}"
+        )
+    document: dict[str, Any] = json.loads(known[name].read_text("utf-8"))
     return document
 
 

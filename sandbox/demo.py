@@ -28,14 +28,14 @@ from models.domain.ids import (
 from sandbox.borrower import TERMINAL, Borrower, UnknownPersonaError, persona
 from sandbox.narration import Narrator
 from sandbox.services.chain import NoAnvilError
-from sandbox.services.ports import PortTakenError
+from sandbox.services.ports import NotAPortError, PortTakenError
 from sandbox.services.postgres import NoPostgresError
 from sandbox.services.postgres_account import NoAccountError
-from sandbox.services.process import EarlyExitError, NotReadyInTimeError
+from sandbox.services.process import EarlyExitError, NotReadyInTimeError, while_running
 from sandbox.services.state_dir import (
     DiskFullError,
     StateDirBusyError,
-    cleanup_stale,
+    StateDirUnusableError,
     ensure_disk_space,
     hold,
 )
@@ -46,11 +46,19 @@ STATE_DIR: Final = ROOT / ".demo"
 NEEDED_BYTES: Final = 500_000_000  # a cluster, a chain and logs, with room for a long day
 LOAN_LIMIT_S: Final = 120.0
 FOLLOW_EVERY_S: Final = 0.1
+STAY_S: Final = 12 * 3600  # how long the printed tokens are good for: a working day
+
+
+class LoanNotFinalError(Exception):
+    """The loan did not come to its end in time; the message says where it stood."""
+
 
 # What a reader can mend; everything else is a bug and shows its traceback.
 CLEAR_ERRORS: Final = (
+    NotAPortError,
     PortTakenError,
     StateDirBusyError,
+    StateDirUnusableError,
     DiskFullError,
     EarlyExitError,
     NotReadyInTimeError,
@@ -58,12 +66,8 @@ CLEAR_ERRORS: Final = (
     NoAccountError,
     NoAnvilError,
     UnknownPersonaError,
-    ValueError,
+    LoanNotFinalError,
 )
-
-
-class LoanNotFinalError(Exception):
-    """The loan did not come to its end in time; the message says where it stood."""
 
 
 async def demo(environment: Mapping[str, str], console: Console) -> dict[str, Any]:
@@ -73,7 +77,9 @@ async def demo(environment: Mapping[str, str], console: Console) -> dict[str, An
     once = environment.get("ONCE", "") not in ("", "0")
     options = StackOptions(ports=StackOptions.ports_from(environment))
     ensure_disk_space(STATE_DIR, NEEDED_BYTES)
-    with hold(STATE_DIR):
+    with hold(STATE_DIR) as ended:
+        if ended:
+            console.print(f"Ended what an earlier run had left running: {', '.join(ended)}.")
         forget_earlier_run(STATE_DIR)
         narrator = Narrator(console, started)
         stack = Stack(STATE_DIR, options)
@@ -81,49 +87,57 @@ async def demo(environment: Mapping[str, str], console: Console) -> dict[str, An
             narrator.headline("Starting real services")
             await stack.start(narrator.tick)
             write_json(STATE_DIR / "endpoints.json", endpoints(stack))
-            result = await one_loan(stack, data, narrator)
+            view = await while_running(stack.managed, story(stack, data, narrator))
+            result = result_of(data, view)
             result["elapsed_s"] = round(time.monotonic() - started, 2)
             write_json(STATE_DIR / "result.json", result)
             if not once:
-                operator = stack.token(
-                    "olivia.operator", data["tenant"], "support", ttl_s=12 * 3600
-                )
+                operator = stack.token("olivia.operator", data["tenant"], "support", ttl_s=STAY_S)
                 narrator.where_to_look(stack, operator, result, STATE_DIR)
-                await asyncio.Event().wait()
+                await while_running(stack.managed, asyncio.Event().wait())
             return result
         finally:
             narrator.headline("Stopping everything")
             await stack.stop()
 
 
-async def one_loan(stack: Stack, data: Mapping[str, Any], narrator: Narrator) -> dict[str, Any]:
-    """Apply, follow, accept the best offer, and follow the settlement to finality."""
+async def story(stack: Stack, data: Mapping[str, Any], narrator: Narrator) -> dict[str, Any]:
+    """What happens to the persona, from the outside; the application as the API shows it last."""
     assert stack.deployment is not None
-    token = stack.token(data["user_id"], data["tenant"], "applicant", ttl_s=12 * 3600)
+    token = stack.token(data["user_id"], data["tenant"], "applicant", ttl_s=STAY_S)
     async with httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=30.0) as http:
         borrower = Borrower.of(http, data, stack.seed, stack.deployment, token)
         narrator.headline(f"One loan for {data['applicant']['given_name']}")
-        application_id = await borrower.apply()
-        narrator.applied(application_id, data, borrower.wallet.address)
-        accepted = False
-        deadline = time.monotonic() + LOAN_LIMIT_S
-        while True:
-            view = await borrower.view(application_id)
-            narrator.follow(view)
-            if view["state"] in TERMINAL:
-                break
-            if view["state"] == "offered" and not accepted:
-                await borrower.accept(application_id, view["offers"][0])
-                accepted = True
-                narrator.accepted(view["offers"][0])
-            if time.monotonic() > deadline:
-                raise LoanNotFinalError(
-                    f"after {LOAN_LIMIT_S:.0f} s the application is {view['state']} in stage "
-                    f"{view['stage']}; the logs are in {STATE_DIR / 'logs'}"
-                )
-            await asyncio.sleep(FOLLOW_EVERY_S)
+        view = await one_loan(borrower, narrator)
     narrator.ended(view)
-    return result_of(data, view)
+    return view
+
+
+async def one_loan(borrower: Borrower, narrator: Narrator) -> dict[str, Any]:
+    """Apply, follow, accept the best offer, and follow the application to its end.
+
+    Raises:
+        LoanNotFinalError: it did not end within LOAN_LIMIT_S.
+    """
+    application_id = await borrower.apply()
+    narrator.applied(application_id, borrower.data, borrower.wallet.address)
+    accepted = False
+    deadline = time.monotonic() + LOAN_LIMIT_S
+    while True:
+        view = await borrower.view(application_id)
+        narrator.follow(view)
+        if view["state"] in TERMINAL:
+            return view
+        if view["state"] == "offered" and not accepted:
+            await borrower.accept(application_id, view["offers"][0])
+            accepted = True
+            narrator.accepted(view["offers"][0])
+        if time.monotonic() > deadline:
+            raise LoanNotFinalError(
+                f"after {LOAN_LIMIT_S:.0f} s the application is {view['state']} in stage "
+                f"{view['stage']}; the logs are in {STATE_DIR / 'logs'}"
+            )
+        await asyncio.sleep(FOLLOW_EVERY_S)
 
 
 def result_of(data: Mapping[str, Any], view: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,16 +207,11 @@ async def until_interrupted(environment: Mapping[str, str], console: Console) ->
 def main() -> None:
     """Run the demo as `make demo` does."""
     console = Console(highlight=False, soft_wrap=True)
-    ended = cleanup_stale(STATE_DIR) if (STATE_DIR / "processes").is_dir() else []
-    if ended:
-        console.print(f"Ended what an earlier run had left running: {', '.join(ended)}.")
     result = None
     try:
         with suppress(asyncio.CancelledError):
             result = asyncio.run(until_interrupted(os.environ, console))
     except CLEAR_ERRORS as error:
-        sys.exit(f"demo: {error}")
-    except LoanNotFinalError as error:
         sys.exit(f"demo: {error}")
     if result is not None:
         print(json.dumps(result), flush=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +11,8 @@ from rich.console import Console
 
 from sandbox.stack import Stack
 
-_ORDER: Final = (
-    "identity", "eligibility", "risk", "credit", "offers", "settlement", "closed",
-)  # fmt: skip
+# Who stands here was let through by the eligibility rules.
+_AFTER_ELIGIBILITY: Final = frozenset({"risk", "credit", "offers", "settlement"})
 
 
 class Narrator:
@@ -50,11 +49,11 @@ class Narrator:
         """Tell what is new in the application since the last look."""
         if view["identity"] == "verified":
             self._once("identity", "Identity verified by the vendor's signed callback")
-        if self._has_passed(view, "eligibility"):
+        # The stage of a closed application is gone, but a score was made only after the rules.
+        if view["stage"] in _AFTER_ELIGIBILITY or view["score"] is not None:
             self._once("eligibility", "Names screened, eligibility rules allow it")
         if view["score"] is not None:
-            reasons = "; ".join(each["text"] for each in view["score_reasons"]) or "none"
-            self._once("score", f"Scored {view['score']} (reasons for not more: {reasons})")
+            self._once("score", f"Scored {view['score']}{_held_down(view['score_reasons'])}")
         if view["decision"] is not None:
             self._once("decision", f"Credit policy: {view['decision']}")
         for offer in view["offers"]:
@@ -111,11 +110,6 @@ class Narrator:
         if transaction["settlement_state"] == "final":
             self._once("final", "Settlement final; ledger cleared")
 
-    def _has_passed(self, view: Mapping[str, Any], stage: str) -> bool:
-        return (
-            _ORDER.index(view["stage"]) > _ORDER.index(stage) and view["state"] != "blocked"
-        ) or view["score"] is not None
-
     def _once(self, key: str, text: str) -> None:
         if key not in self._told:
             self._told.add(key)
@@ -128,3 +122,8 @@ def _offer_words(offer: Mapping[str, Any]) -> str:
         f"{offer['provider_id']}, {offer['apr_bps'] / 100:.2f} % APR, {pay:,.2f} "
         f"{offer['currency']} a month, total cost {cost:,.2f}"
     )
+
+
+def _held_down(reasons: Sequence[Mapping[str, Any]]) -> str:
+    texts = "; ".join(each["text"] for each in reasons)
+    return f" (what held the score down: {texts})" if texts else ""

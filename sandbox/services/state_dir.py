@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 from sandbox.services import linux
 
@@ -25,19 +26,26 @@ class StateDirBusyError(Exception):
     """Another run that is still alive uses the directory."""
 
 
+class StateDirUnusableError(Exception):
+    """The directory cannot be made or written; the message says which path and why."""
+
+
 class DiskFullError(Exception):
     """There is not enough room for what is about to be written."""
 
 
 @contextlib.contextmanager
-def hold(state_dir: Path) -> Iterator[Path]:
+def hold(state_dir: Path) -> Iterator[list[str]]:
     """Use the directory alone: created if absent, and rid of what a killed run left running.
+
+    Gives the names of the processes that were ended. Nothing is ended unless the directory could
+    be had: what a live run has started is its own.
 
     Raises:
         StateDirBusyError: a live run holds it. The kernel frees it when that run ends, however.
+        StateDirUnusableError: it cannot be made or written.
     """
-    state_dir.mkdir(parents=True, exist_ok=True)
-    with (state_dir / "lock").open("a+") as lock:
+    with _lock_file(state_dir) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as held:
@@ -49,8 +57,23 @@ def hold(state_dir: Path) -> Iterator[Path]:
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
-        cleanup_stale(state_dir)
-        yield state_dir
+        yield cleanup_stale(state_dir)
+
+
+def _lock_file(state_dir: Path) -> TextIO:
+    """The opened lock file of a directory that can be written."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = (state_dir / "lock").open("a+")
+    except OSError as error:
+        raise StateDirUnusableError(
+            f"{error.filename or state_dir} cannot be used: {error.strerror}; "
+            "move it away or make it writable"
+        ) from error
+    if not os.access(state_dir, os.W_OK | os.X_OK):
+        lock.close()
+        raise StateDirUnusableError(f"{state_dir} is not writable for this user")
+    return lock
 
 
 def ensure_disk_space(path: Path, needed_bytes: int) -> None:

@@ -16,6 +16,7 @@ from sandbox.services.state_dir import (
     DiskFullError,
     Record,
     StateDirBusyError,
+    StateDirUnusableError,
     cleanup_stale,
     ensure_disk_space,
     hold,
@@ -75,7 +76,9 @@ def test_half_a_record_ends_nothing(tmp_path: Path) -> None:
     assert cleanup_stale(tmp_path) == []
 
 
-def test_a_second_run_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
+@pytest.fixture
+def first_run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the directory."""
     script = (
         "import sys; from pathlib import Path\n"
         "from sandbox.services.state_dir import hold\n"
@@ -90,15 +93,60 @@ def test_a_second_run_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> No
     ) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "held\n"
-        with (
-            pytest.raises(StateDirBusyError, match=rf"another run \(pid {first.pid}\)"),
-            hold(tmp_path),
-        ):
-            pass
+        yield first
         first.kill()
-        first.wait()
-    with hold(tmp_path) as held:
-        assert held == tmp_path
+
+
+def test_a_second_run_is_refused_with_the_pid_of_the_first(tmp_path: Path, first_run) -> None:
+    with (
+        pytest.raises(StateDirBusyError, match=rf"another run \(pid {first_run.pid}\)"),
+        hold(tmp_path),
+    ):
+        pass
+    first_run.kill()
+    first_run.wait()
+    with hold(tmp_path) as ended:
+        assert ended == []
+
+
+def test_a_refused_second_run_leaves_what_the_first_one_started(
+    tmp_path: Path, first_run, orphan
+) -> None:
+    record_of(orphan).write(tmp_path)
+    with pytest.raises(StateDirBusyError), hold(tmp_path):
+        pass
+    assert orphan.poll() is None
+    first_run.kill()
+    first_run.wait()
+    with hold(tmp_path) as ended:
+        assert ended == ["orphan"]
+    assert orphan.wait(timeout=20) < 0
+
+
+def test_a_file_in_the_place_of_the_directory_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    with pytest.raises(StateDirUnusableError) as refused, hold(tmp_path / "state"):
+        pass
+    assert "state cannot be used: File exists" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_lock_that_cannot_be_opened_is_told_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with (
+        pytest.raises(StateDirUnusableError, match="lock cannot be used: Is a directory"),
+        hold(tmp_path),
+    ):
+        pass
+
+
+def test_a_directory_that_is_read_only_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Asked of the system, since root may write where the mode forbids it.
+    monkeypatch.setattr(state_dir.os, "access", lambda path, _: path != tmp_path)
+    with pytest.raises(StateDirUnusableError, match="is not writable"), hold(tmp_path):
+        pass
 
 
 def test_a_full_disk_is_told_in_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
