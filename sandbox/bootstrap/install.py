@@ -2,7 +2,8 @@
 
 Runs before any package exists, hence the standard library only. Whatever is fetched is checked
 against a committed hash, through the installers' own configuration: no address is named here.
-Downloads and temporary files stay inside the repository and go after success.
+Downloads and temporary files stay inside the repository and go after success; what the installers
+say is kept in `.cache/bootstrap.log` and shown only when one fails.
 """
 
 from __future__ import annotations

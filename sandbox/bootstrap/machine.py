@@ -15,6 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 STAMP = ".caas-ready"
+LOG = "bootstrap.log"  # in CACHE: what the installers said during the last installation
+SHOWN_LINES = 40  # of a tool that failed; enough for the error below its own traceback
 
 NEEDED_GLIBC = (2, 34)  # what the PostgreSQL wheel is built against
 
@@ -54,6 +56,7 @@ def exclusively() -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX)
         # The tools we run inherit the lock: one that outlives a killed make still holds it.
         _held.append(lock.fileno())
+        (CACHE / LOG).unlink(missing_ok=True)
         try:
             yield
         finally:
@@ -81,22 +84,31 @@ def run(
     cwd: Path = ROOT,
     text: str | None = None,
 ) -> None:
-    """Run one tool: its complaints go to the terminal, a failure becomes one line after them."""
-    try:
-        done = subprocess.run(
-            command,
-            env=env or environment(),
-            cwd=cwd,
-            input=text,
-            text=True,
-            pass_fds=_held,
-            stdout=sys.stderr,  # what a make target prints is the target's alone
-            check=False,
-        )
-    except FileNotFoundError as missing:
-        raise NotReadyError(f"could not {what}: {missing.filename} is not there") from missing
+    """Run one tool: what it says goes to the log, and to the terminal only if it fails."""
+    log = CACHE / LOG
+    with log.open("ab") as output:
+        output.write(f"# {what}: {' '.join(command)}\n".encode())
+        output.flush()
+        start = output.tell()
+        try:
+            done = subprocess.run(
+                command,
+                env=env or environment(),
+                cwd=cwd,
+                input=text,
+                text=True,
+                pass_fds=_held,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        except FileNotFoundError as missing:
+            raise NotReadyError(f"could not {what}: {missing.filename} is not there") from missing
     if done.returncode != 0:
-        raise NotReadyError(f"could not {what}")
+        lines = log.read_bytes()[start:].decode(errors="replace").splitlines()
+        for line in lines[-SHOWN_LINES:]:
+            print(line, file=sys.stderr)
+        raise NotReadyError(f"could not {what}; all that was said is in {log}")
 
 
 def ask(command: list[str], env: dict[str, str] | None = None) -> str:

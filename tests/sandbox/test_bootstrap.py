@@ -164,3 +164,35 @@ def test_a_tool_that_outlives_a_killed_make_still_holds_the_lock(
     with machine.exclusively():
         machine.run([str(tool)], "look", env=dict(os.environ))
     assert str(tmp_path / ".cache/bootstrap.lock") in (tmp_path / "open-files").read_text()
+
+
+def test_what_an_installer_says_is_shown_only_when_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    monkeypatch.setattr(machine, "CACHE", tmp_path / ".cache")
+    chatty = program(tmp_path / "chatty", "echo deprecated; echo a notice >&2")
+    failing = program(tmp_path / "failing", "seq 100; echo no such package >&2; exit 3")
+    with machine.exclusively():
+        machine.run([str(chatty)], "chat")
+        assert capfd.readouterr() == ("", "")
+        with pytest.raises(machine.NotReadyError, match=r"could not fail; .*bootstrap\.log"):
+            machine.run([str(failing)], "fail")
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines()[-2:] == ["100", "no such package"]
+    assert len(shown.err.splitlines()) == machine.SHOWN_LINES
+    log = (tmp_path / ".cache/bootstrap.log").read_text()
+    assert "deprecated\na notice\n" in log
+    assert "\n1\n2\n" in log
+
+
+def test_the_log_of_an_earlier_installation_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    monkeypatch.setattr(machine, "CACHE", tmp_path / ".cache")
+    for _ in range(2):
+        with machine.exclusively():
+            machine.run([str(program(tmp_path / "tool", "echo said"))], "talk")
+    assert (tmp_path / ".cache/bootstrap.log").read_text().count("said\n") == 1
