@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.errors import install, problem_response, refusals
 from api.limits import RequestFrame
 from api.routes import applications, callbacks, codec, health, reviews
-from settings import Settings, settings_or_exit
+from settings import Settings, TemporalSettings, settings_or_exit
 from wiring import api_services
 
 DESCRIPTION: Final = """
@@ -66,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.state.web_ui = _web_ui(settings.temporal)
     for router, statuses in REFUSALS:
         app.include_router(router, responses=refusals(*statuses))
     app.include_router(codec.pages)
@@ -74,6 +75,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(CodecCORS, origin=settings.temporal.ui_origin)
     app.add_middleware(RequestFrame, max_body_bytes=settings.api.max_body_bytes)
     return app
+
+
+def _web_ui(temporal: TemporalSettings) -> str | None:
+    """Where the Temporal Web UI lists our workflows; None where no setting says so."""
+    origin = temporal.ui_origin
+    return f"{origin}/namespaces/{temporal.namespace}/workflows" if origin else None
 
 
 class CodecCORS:

@@ -76,6 +76,7 @@ class Principal:
     subject: str
     tenant_id: str
     roles: frozenset[Role]
+    expires_at_s: int  # Unix seconds: when the token ends that says all this
 
     def may(self, action: Action) -> bool:
         """Whether any of the caller's roles allows the action."""
@@ -159,4 +160,5 @@ def _principal(claims: dict[str, Any]) -> Principal:
         raise TypeError("claims of the wrong type")
     if not (is_name(subject) and is_name(tenant)) or tenant == "platform":
         raise ValueError("claims of the wrong form")
-    return Principal(subject, tenant, frozenset(Role(role) for role in roles))
+    named = frozenset(Role(role) for role in roles)
+    return Principal(subject, tenant, named, int(claims["exp"]))

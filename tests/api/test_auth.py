@@ -86,7 +86,10 @@ def sign(key: OKPKey) -> Callable[..., str]:
 
 
 def test_a_right_token_names_its_bearer(verifier: TokenVerifier, sign: Callable[..., str]) -> None:
-    assert verifier.verify(sign()) == Principal("zelda", "acme", frozenset({Role.APPLICANT}))
+    expires_at_s = int(time.time()) + 3_600
+    assert verifier.verify(sign(exp=expires_at_s + 0.5)) == Principal(
+        "zelda", "acme", frozenset({Role.APPLICANT}), expires_at_s
+    )
     assert verifier.verify(sign(roles=["support", "auditor"])).roles == {
         Role.SUPPORT,
         Role.AUDITOR,
@@ -322,7 +325,7 @@ def test_the_role_table_is_complete() -> None:
 @pytest.mark.parametrize("action", Action)
 @pytest.mark.parametrize("role", Role)
 def test_a_role_may_what_the_table_says(role: Role, action: Action) -> None:
-    principal = Principal("zelda", "acme", frozenset({role}))
+    principal = Principal("zelda", "acme", frozenset({role}), 1)
     if role in ROLE_TABLE[action]:
         principal.require(action)
     else:
@@ -332,7 +335,7 @@ def test_a_role_may_what_the_table_says(role: Role, action: Action) -> None:
 
 
 def test_nobody_without_a_role_may_anything() -> None:
-    assert not any(Principal("zelda", "acme", frozenset()).may(action) for action in Action)
+    assert not any(Principal("zelda", "acme", frozenset(), 1).may(action) for action in Action)
 
 
 def test_the_duties_are_separated() -> None:
@@ -358,4 +361,4 @@ def test_the_duties_are_separated() -> None:
 def test_applicants_act_for_themselves_whatever_else_they_are(
     roles: set[Role], action: Action, only: bool
 ) -> None:
-    assert Principal("zelda", "acme", frozenset(roles)).only_for_self(action) is only
+    assert Principal("zelda", "acme", frozenset(roles), 1).only_for_self(action) is only

@@ -136,6 +136,7 @@ async def test_the_sign_in_page_sets_a_cookie_that_opens_the_codec_alone(
     page = await world.http.get("/console/sign-in")
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
+    assert f'<a href="{world.stack.temporal.ui_url}/namespaces/' in page.text
     token = world.staff(loan.tenant, "support")["Authorization"].removeprefix("Bearer ")
     url, form = "/console/session", {"token": f" {token}\n"}
     async with httpx.AsyncClient(base_url=world.stack.api_url, trust_env=False) as browser:
@@ -158,5 +159,8 @@ async def test_the_sign_in_page_sets_a_cookie_that_opens_the_codec_alone(
         refused = await world.http.post(
             url, data={"token": bad}, headers={"Origin": world.stack.api_url}
         )
-        assert refused.status_code in (401, 403)
+        assert refused.status_code == (401 if bad == "garbage" else 403)
+        assert refused.headers["content-type"].startswith("text/html")
+        assert 'role="alert"' in refused.text
+        assert "Temporal Web UI" in refused.text
         assert "set-cookie" not in refused.headers
