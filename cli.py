@@ -10,7 +10,7 @@ import sys
 import typer
 
 from adapters.postgres.schema import migrate as migrate_schema
-from settings import WrongSetting, missing, settings_or_exit
+from settings import MigrationSettings, WrongSetting, settings_or_exit
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -18,11 +18,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 @app.command()
 def migrate() -> None:
     """Bring the database to the current schema; running it again changes nothing."""
-    settings = settings_or_exit(os.environ)
-    url = settings.database.owner_url
-    if url is None:
-        sys.exit(str(missing("DATABASE__OWNER_URL", "migrate")))
-    asyncio.run(migrate_schema(url.get_secret_value()))
+    try:
+        owner_url = MigrationSettings.read()
+    except WrongSetting as error:
+        sys.exit(str(error))
+    asyncio.run(migrate_schema(owner_url))
 
 
 @app.command()

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -45,6 +45,7 @@ def _url(text: str) -> str:
 
 
 URL = Annotated[str, AfterValidator(_url)]
+Kind = TypeVar("Kind", bound=BaseSettings)
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -191,19 +192,41 @@ class Settings(BaseSettings):
         return keys
 
 
+class MigrationSettings(BaseSettings):
+    """What a migration needs: the owner's address alone, so that its job holds no key."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True
+    )
+
+    database: DatabaseSettings = DatabaseSettings()
+
+    @classmethod
+    def read(cls) -> str:
+        """The owner's address; raises WrongSetting if it is missing or a neighbour is wrong."""
+        url = _read(cls).database.owner_url
+        if url is None:
+            raise missing("DATABASE__OWNER_URL", "migrate")
+        return url.get_secret_value()
+
+
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings of this environment; raises WrongSetting with a line per wrong one."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        raise WrongSetting("\n".join(_lines(error))) from None
-    except SettingsError as error:
-        raise WrongSetting(_not_json(error)) from None
+    settings = _read(Settings)
     settings.master_key_bytes()
     armed = environment.get(FAILPOINTS_VARIABLE)
     if armed:
         _check_failpoints(armed, settings.environment)
     return settings
+
+
+def _read(kind: type[Kind]) -> Kind:
+    try:
+        return kind()
+    except ValidationError as error:
+        raise WrongSetting("\n".join(_lines(error))) from None
+    except SettingsError as error:
+        raise WrongSetting(_not_json(error)) from None
 
 
 def settings_or_exit(environment: Mapping[str, str]) -> Settings:

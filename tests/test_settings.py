@@ -15,6 +15,7 @@ from models.domain.failpoints import ENVIRONMENT_VARIABLE
 from settings import (
     ROOT,
     Environment,
+    MigrationSettings,
     Settings,
     WrongSetting,
     missing,
@@ -211,3 +212,16 @@ def test_a_worker_with_a_wrong_setting_says_so_in_one_line() -> None:
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
     assert ended.stderr.startswith("CAAS_API__PORT: Input should be a valid integer")
+
+
+def test_a_migration_needs_the_owners_address_and_no_key(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(WrongSetting, match="CAAS_DATABASE__OWNER_URL: needed by migrate"):
+        MigrationSettings.read()
+    monkeypatch.setenv("CAAS_DATABASE__OWNER_URL", CONTENT)
+    assert MigrationSettings.read() == CONTENT
+    monkeypatch.setenv("CAAS_DATABASE__OWNR_URL", CONTENT)
+    with pytest.raises(WrongSetting, match="CAAS_DATABASE__OWNR_URL: Extra inputs") as wrong:
+        MigrationSettings.read()
+    assert CONTENT not in str(wrong.value)
