@@ -18,7 +18,7 @@ bootstrap := mkdir -p .run/home .run/tmp && sh sandbox/bootstrap/bootstrap.sh
 # make demo ONCE=1 PERSONA=approved
 ONCE ?=
 PERSONA ?=
-# make test ARGS='-k settle -x', make bench ONLY=scoring, make lock UPGRADE=1
+# make test ARGS='-k settle -x', make bench ONLY=loan, make lock UPGRADE=1
 ARGS ?=
 ONLY ?=
 UPGRADE ?=
@@ -47,7 +47,7 @@ check:  ## the quick part of test: no embedded services
 	@$(runtime) $(python) -m mypy
 	@$(runtime) .venv/bin/lint-imports --cache-dir .run/import-linter
 
-bench:  ## measure, and compare with the recorded figures (ONLY=name)
+bench:  ## measure on real services, a JSON line a figure (ONLY=name of one subject)
 	@$(bootstrap) venv node anvil
 	@exec $(runtime) ONLY='$(ONLY)' $(python) -m bench
 
