@@ -87,7 +87,7 @@ def run(
     """Run one tool: what it says goes to the log, and to the terminal only if it fails."""
     log = CACHE / LOG
     with log.open("ab") as output:
-        output.write(f"# {what}: {' '.join(command)}\n".encode())
+        output.write(f"$ {' '.join(command)}\n".encode())
         output.flush()
         start = output.tell()
         try:
