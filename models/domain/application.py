@@ -125,3 +125,11 @@ class ApplicationOutcome:
     reasons: tuple[str, ...]
     loan_id: str | None = None
     tx_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """The applicant no longer wants the credit, or an operator cancels for them."""
+
+    by: str
+    reason: str = "WITHDRAWN_BY_APPLICANT"

@@ -92,6 +92,9 @@ class ReasonCode(StrEnum):
     TERMS_CHANGED = "TERMS_CHANGED"
     REVIEW_UNDECIDED = "REVIEW_UNDECIDED"
     SETTLEMENT_FAILED = "SETTLEMENT_FAILED"
+    INFORMATION_NOT_PROVIDED = "INFORMATION_NOT_PROVIDED"
+    WITHDRAWN_BY_APPLICANT = "WITHDRAWN_BY_APPLICANT"
+    CANCELLED_BY_OPERATOR = "CANCELLED_BY_OPERATOR"
 
 
 # For the applicant. SCORE_TOO_LOW and PD_TOO_HIGH are not specific enough for Regulation B
@@ -124,6 +127,9 @@ REASON_TEXTS: Final[dict[ReasonCode, str]] = {
     ReasonCode.TERMS_CHANGED: "The lender no longer offers these terms.",
     ReasonCode.REVIEW_UNDECIDED: "The application could not be decided in time.",
     ReasonCode.SETTLEMENT_FAILED: "The loan could not be paid out.",
+    ReasonCode.INFORMATION_NOT_PROVIDED: "We did not receive the information we asked for.",
+    ReasonCode.WITHDRAWN_BY_APPLICANT: "The application was withdrawn.",
+    ReasonCode.CANCELLED_BY_OPERATOR: "The application was cancelled at your request.",
 }
 
 # Even the code of these would tell an applicant about screening; another one is shown instead.

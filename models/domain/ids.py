@@ -8,7 +8,7 @@ import time
 from typing import Final
 
 PREFIXES: Final = frozenset(
-    {"app", "off", "ver", "rev", "ass", "dec", "set", "loan", "evt", "led", "ntc"}
+    {"app", "off", "ver", "rev", "ass", "dec", "set", "loan", "evt", "led", "ntc", "inf"}
 )
 _ID_PATTERN: Final = re.compile(r"^[a-z]{3,4}_[0-9a-f]{32}$")
 _NAME_PATTERN: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,63}$")
@@ -53,6 +53,11 @@ def risk_workflow_id(tenant_id: str, application_id: str) -> str:
 def settlement_workflow_id(tenant_id: str, application_id: str) -> str:
     """The workflow id of an application's settlement on chain."""
     return f"settlement/{tenant_id}/{application_id}"
+
+
+def notice_workflow_id(tenant_id: str, application_id: str) -> str:
+    """The workflow id of the notice an application's applicant is owed."""
+    return f"notice/{tenant_id}/{application_id}"
 
 
 def tenant_of_workflow(workflow_id: str) -> str | None:

@@ -128,14 +128,6 @@ class OfferSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class OfferBook:
-    """The open offers, best first (lowest APR), and why others are missing."""
-
-    offers: tuple[OfferSummary, ...]
-    missing: tuple[ProviderAnswer, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class AcceptOffer:
     """The update by which an applicant accepts an offer; carries the borrower's signature."""
 
@@ -143,6 +135,18 @@ class AcceptOffer:
     applicant_id: str
     accepted_by: str
     acceptance: Acceptance
+
+
+@dataclass(frozen=True, slots=True)
+class OfferBook:
+    """The offers, best first (lowest APR), and why others are missing.
+
+    `accepted` is the acceptance on record: there is one when the stage is gone through again.
+    """
+
+    offers: tuple[OfferSummary, ...]
+    missing: tuple[ProviderAnswer, ...] = ()
+    accepted: AcceptOffer | None = None
 
 
 @dataclass(frozen=True, slots=True)
