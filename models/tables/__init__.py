@@ -2,6 +2,7 @@
 
 from models.tables import (
     applications,
+    correspondence,
     identity,
     ledger,
     lending,
@@ -9,4 +10,4 @@ from models.tables import (
     settlement,
 )
 
-__all__ = ["applications", "identity", "ledger", "lending", "records", "settlement"]
+__all__ = ["applications", "correspondence", "identity", "ledger", "lending", "records", "settlement"]

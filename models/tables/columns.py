@@ -40,6 +40,13 @@ def moment(*, nullable: bool = False, default_now: bool = False) -> Any:
     return Field(sa_type=sa.DateTime(timezone=True), nullable=nullable, **extra)  # type: ignore[call-overload]
 
 
+def flag() -> Any:
+    """Yes or no; no unless said otherwise."""
+    return Field(
+        sa_type=sa.Boolean, nullable=False, sa_column_kwargs={"server_default": sa.false()}
+    )
+
+
 def document(*, nullable: bool = False) -> Any:
     """A JSON document."""
     return Field(sa_type=JSONB, nullable=nullable)

@@ -89,9 +89,32 @@ def upgrade() -> None:
             server_default=sa.text("clock_timestamp()"),
             nullable=False,
         ),
+        sa.Column(
+            "salt",
+            sa.LargeBinary(),
+            server_default=sa.text("uuid_send(gen_random_uuid())"),
+            nullable=False,
+        ),
         sa.PrimaryKeyConstraint("seq"),
     )
     op.create_index("audit_by_subject", "audit_log", ["tenant_id", "subject_id"], unique=False)
+    op.create_table(
+        "audit_unsealed",
+        sa.Column("audit_seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("audit_seq"),
+    )
+    op.create_table(
+        "audit_seals",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("audit_seq", sa.BigInteger(), nullable=False),
+        sa.Column("row_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("chain_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "position"),
+        sa.UniqueConstraint("tenant_id", "audit_seq", name="audit_seals_row"),
+    )
     op.create_table(
         "callback_events",
         sa.Column("tenant_id", sa.Text(), nullable=False),
@@ -369,6 +392,9 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("parked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("parked_because", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("seq"),
         sa.UniqueConstraint("event_id", name="outbox_event"),
     )
@@ -378,6 +404,13 @@ def upgrade() -> None:
         ["seq"],
         unique=False,
         postgresql_where=sa.text("published_at IS NULL"),
+    )
+    op.create_index(
+        "outbox_parked",
+        "outbox",
+        ["tenant_id", "key"],
+        unique=False,
+        postgresql_where=sa.text("published_at IS NULL AND parked_at IS NOT NULL"),
     )
     op.create_table(
         "reviews",
@@ -389,6 +422,9 @@ def upgrade() -> None:
         sa.Column("workflow_id", sa.Text(), nullable=False),
         sa.Column("reasons", JSONB(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("approvals_needed", sa.BigInteger(), nullable=False),
+        sa.Column("approvals", JSONB(), nullable=False),
+        sa.Column("assignee", sa.Text(), nullable=True),
         sa.Column("decided_by", sa.Text(), nullable=True),
         sa.Column("decision_reason", sa.Text(), nullable=True),
         sa.Column(
@@ -401,6 +437,65 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "review_id"),
     )
     op.create_index("reviews_open", "reviews", ["tenant_id", "status"], unique=False)
+    op.create_table(
+        "information_requests",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("review_id", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("workflow_id", sa.Text(), nullable=False),
+        sa.Column("asked_by", sa.Text(), nullable=False),
+        sa.Column("items", JSONB(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("application_id", sa.Text(), nullable=True),
+        sa.Column("sealed_answers", sa.LargeBinary(), nullable=True),
+        sa.Column("new_document", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "request_id"),
+    )
+    op.create_index(
+        "information_requests_by_review", "information_requests", ["tenant_id", "review_id"]
+    )
+    op.create_index(
+        "information_requests_by_user", "information_requests", ["tenant_id", "user_id"]
+    )
+    op.create_index(
+        "information_requests_undelivered",
+        "information_requests",
+        ["answered_at"],
+        postgresql_where=sa.text("answered_at IS NOT NULL AND delivered_at IS NULL"),
+    )
+    op.create_table(
+        "notices",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("notice_id", sa.Text(), nullable=False),
+        sa.Column("application_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("reasons", JSONB(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("handled_by", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("concluded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "notice_id"),
+        sa.UniqueConstraint("tenant_id", "application_id", name="notices_once"),
+    )
+    op.create_index("notices_by_status", "notices", ["tenant_id", "status"], unique=False)
     op.create_table(
         "settlements",
         sa.Column("tenant_id", sa.Text(), nullable=False),

@@ -19,9 +19,11 @@ ROLES = ("caas_app", "caas_chain", "caas_relay")
 TABLES = (
     "applications", "start_intents", "idempotency_keys", "decisions", "reviews",
     "subject_keys", "kyc_profiles", "kyc_waiters", "kyc_verifications", "callback_events",
+    "information_requests", "notices",
     "evidence", "assessments", "offer_searches", "offers", "loans",
     "settlements", "chain_attempts", "chain_accounts",
-    "ledger_entries", "ledger_postings", "audit_log", "outbox",
+    "ledger_entries", "ledger_postings",
+    "audit_log", "audit_unsealed", "audit_seals", "outbox",
 )  # fmt: skip
 
 # table: (caas_app, caas_chain, caas_relay)
@@ -36,6 +38,8 @@ GRANTS: dict[str, tuple[str, str, str]] = {
     "kyc_waiters": ("SELECT, INSERT, UPDATE", "", ""),
     "kyc_verifications": ("SELECT, INSERT, UPDATE", "", ""),
     "callback_events": ("SELECT, INSERT, UPDATE", "", "SELECT, UPDATE"),
+    "information_requests": ("SELECT, INSERT, UPDATE", "", "SELECT, UPDATE"),
+    "notices": ("SELECT, INSERT, UPDATE", "", ""),
     "evidence": ("SELECT, INSERT", "", ""),
     "assessments": ("SELECT, INSERT", "", ""),
     "offer_searches": ("SELECT, INSERT", "", ""),
@@ -46,7 +50,9 @@ GRANTS: dict[str, tuple[str, str, str]] = {
     "chain_accounts": ("", "SELECT, INSERT, UPDATE", ""),
     "ledger_entries": ("SELECT, INSERT, UPDATE", "SELECT, INSERT", ""),
     "ledger_postings": ("SELECT, INSERT", "SELECT, INSERT", ""),
-    "audit_log": ("SELECT, INSERT", "INSERT", "INSERT"),
+    "audit_log": ("SELECT, INSERT", "INSERT", "SELECT, INSERT"),
+    "audit_unsealed": ("INSERT", "INSERT", "SELECT, INSERT, DELETE"),
+    "audit_seals": ("", "", "SELECT, INSERT"),
     "outbox": ("INSERT", "INSERT", "SELECT, INSERT, UPDATE"),
 }
 
@@ -54,7 +60,11 @@ GRANTS: dict[str, tuple[str, str, str]] = {
 CROSS_TENANT = (
     ("start_intents", "caas_relay", ("SELECT",)),
     ("callback_events", "caas_relay", ("SELECT", "UPDATE")),
+    ("information_requests", "caas_relay", ("SELECT", "UPDATE")),
     ("outbox", "caas_relay", ("SELECT", "UPDATE")),
+    ("audit_log", "caas_relay", ("SELECT",)),
+    ("audit_unsealed", "caas_relay", ("SELECT",)),
+    ("audit_seals", "caas_relay", ("SELECT",)),
     ("settlements", "caas_chain", ("SELECT", "UPDATE")),
     ("chain_attempts", "caas_chain", ("SELECT", "UPDATE")),
     ("chain_accounts", "caas_chain", ("SELECT", "UPDATE")),
@@ -77,14 +87,9 @@ def upgrade() -> None:
                 f"CREATE POLICY {role}_{command.lower()} ON {table} "
                 f"FOR {command} TO {role} USING (true)"
             )
-    op.execute(
-        "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'the audit trail is append-only'; END $$"
-    )
-    op.execute(
-        "CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log "
-        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
-    )
+    _guard_audit_trail()
+    _order_events()
+
 
 
 def _isolate(table: str) -> None:
@@ -96,6 +101,58 @@ def _isolate(table: str) -> None:
     for role, privileges in zip(ROLES, GRANTS[table], strict=True):
         if privileges:
             op.execute(f"GRANT {privileges} ON {table} TO {role}")
+
+
+def _guard_audit_trail() -> None:
+    """Rows and seals are written once, whoever asks; each new row waits for the sealer."""
+    op.execute(
+        "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the audit trail is append-only'; END $$"
+    )
+    for table, trigger in (
+        ("audit_log", "audit_append_only"),
+        ("audit_seals", "seals_append_only"),
+    ):
+        op.execute(
+            f"CREATE TRIGGER {trigger} BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+    op.execute(
+        "CREATE FUNCTION await_seal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "INSERT INTO audit_unsealed (audit_seq, tenant_id) VALUES (NEW.seq, NEW.tenant_id); "
+        "RETURN NULL; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER audit_awaits_seal AFTER INSERT ON audit_log "
+        "FOR EACH ROW EXECUTE FUNCTION await_seal()"
+    )
+
+
+def _order_events() -> None:
+    """Events of one key become visible in the order of their numbers, and wake the relay.
+
+    A number is drawn before its transaction commits, so without this a later number could be seen
+    (and published) first. Whoever writes an event of a key holds that key until it commits, and
+    draws the number only then; no writer has to remember anything. Keys stay independent.
+    """
+    op.execute(
+        "CREATE FUNCTION order_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "PERFORM pg_advisory_xact_lock(hashtextextended(NEW.tenant_id || ' ' || NEW.key, 0)); "
+        "NEW.seq := nextval('outbox_seq_seq'); "
+        "RETURN NEW; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER outbox_in_order BEFORE INSERT ON outbox "
+        "FOR EACH ROW EXECUTE FUNCTION order_event()"
+    )
+    op.execute(
+        "CREATE FUNCTION wake_relay() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_notify('outbox', ''); RETURN NULL; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER outbox_wakes_relay AFTER INSERT ON outbox "
+        "FOR EACH STATEMENT EXECUTE FUNCTION wake_relay()"
+    )
 
 
 def downgrade() -> None:
