@@ -7,10 +7,8 @@ sandbox only supplies addresses and keys, which are drawn anew for every state d
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -29,11 +27,11 @@ from sandbox.services.ports import LOOPBACK, claim_port, port_number
 from sandbox.services.postgres import Postgres
 from sandbox.services.process import ManagedProcess
 from sandbox.services.temporal import TemporalServer
+from sandbox.stack_secrets import DATABASE_ROLES, Secrets
 from sandbox.wallets import DEVELOPMENT_DEPLOYER_KEY, Wallet, seed_in, wallet
 from settings import ROOT
 
 DATABASE: Final = "caas"
-DATABASE_ROLES: Final = ("app", "chain", "relay")
 VENDOR: Final = "identity"
 BANK: Final = "first-harbour-bank"
 _START_LIMIT_S: Final = 60.0
@@ -98,7 +96,7 @@ class Stack:
         self.deployment: Deployment | None = None
         self.processes: dict[str, ManagedProcess] = {}
         self._ports: dict[str, int] = {}
-        self._secrets = _Secrets()
+        self._secrets = Secrets()
 
     @property
     def api_url(self) -> str:
@@ -195,6 +193,15 @@ class Stack:
         """An access token of the sandbox issuer."""
         return self.issuer.token(subject, tenant, list(roles), **overrides)
 
+    @property
+    def steering_secret(self) -> str:
+        """What lets a caller tell the counterparties how to behave (sandbox/steering.py)."""
+        return self._secrets.steering
+
+    def counterparty_url(self, name: str) -> str:
+        """Where a counterparty listens."""
+        return self._url(name)
+
     def counterparty_log(self, name: str) -> Path:
         """What a counterparty itself wrote down about its requests and effects."""
         return self.state_dir / "counterparties" / f"{name}.jsonl"
@@ -241,7 +248,8 @@ class Stack:
         home.mkdir(parents=True, exist_ok=True)
         config = home / f"{name}.json"
         config.touch(mode=0o600)
-        config.write_text(json.dumps(self._counterparty_config(name)))
+        settings = {**self._counterparty_config(name), "steering_secret": self.steering_secret}
+        config.write_text(json.dumps(settings))
         port = self._ports.setdefault(name, claim_port(None, ""))
         command = [
             sys.executable, "-m", f"sandbox.counterparties.{name}", "--port", str(port),
@@ -319,19 +327,6 @@ class Stack:
 
 
 _COUNTERPARTIES: Final = ("identity_vendor", "bureau", "bank")
-
-
-class _Secrets:
-    """Drawn when a stack is made; they live as long as it does."""
-
-    def __init__(self) -> None:
-        self.master_key = base64.b64encode(secrets.token_bytes(32)).decode()
-        self.callback_secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-        self.identity_key = secrets.token_urlsafe(24)
-        self.bureau_key = secrets.token_urlsafe(24)
-        self.bank_secret = secrets.token_urlsafe(24)
-        self.owner = secrets.token_hex(16)
-        self.database = {role: secrets.token_hex(16) for role in DATABASE_ROLES}
 
 
 async def _answers(url: str) -> bool:

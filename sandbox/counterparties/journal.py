@@ -4,6 +4,7 @@ One JSON object a line. Every line has `at` (UTC), `kind` and `key` (the busines
 
     request   it was asked: `endpoint`, `attempt` (1 for the first request under this key)
     refused   it answered 4xx: `endpoint`, `status`, `code`
+    steered   it did as it was told beforehand: `endpoint`, `rule`
     effect    it did something, at most once per key: `effect`, the answer, what it must remember
     callback  the identity vendor delivered, or tried to: `attempt`, `status` (0: no answer)
 

@@ -15,12 +15,16 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from adapters.strict_json import parse_object
 from sandbox.counterparties.answers import Refusal
 from sandbox.counterparties.journal import Journal
+from sandbox.counterparties.misbehaviour import answer_as_told, connection_at_hand
+from sandbox.counterparties.steering import Steering, steering_of
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Build = Callable[[Mapping[str, Any], Path], Starlette]
 
 _MAX_BODY_BYTES: Final = 65_536
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
@@ -35,7 +39,7 @@ class Message(BaseModel):
 M = TypeVar("M", bound=BaseModel)
 
 
-def run(description: str, build: Callable[[Mapping[str, Any], Path], Starlette]) -> None:
+def run(description: str, build: Build) -> None:
     """Parse the command line, build the application from its configuration, serve until SIGTERM."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--host", default="127.0.0.1")
@@ -43,9 +47,9 @@ def run(description: str, build: Callable[[Mapping[str, Any], Path], Starlette])
     parser.add_argument("--config", type=Path, required=True, help="JSON file with its settings")
     parser.add_argument("--log", type=Path, required=True, help="JSONL file it appends to")
     arguments = parser.parse_args()
-    app = build(parse_object(arguments.config.read_bytes()), arguments.log)
+    config = parse_object(arguments.config.read_bytes())
     uvicorn.run(
-        app,
+        steerable(config, arguments.log, build),
         host=arguments.host,
         port=arguments.port,
         access_log=False,
@@ -54,17 +58,38 @@ def run(description: str, build: Callable[[Mapping[str, Any], Path], Starlette])
     )
 
 
+def steerable(config: Mapping[str, Any], log: Path, build: Build) -> ASGIApp:
+    """The application of this configuration; a `steering_secret` in it makes it steerable."""
+    settings = dict(config)
+    secret = settings.pop("steering_secret", None)
+    app = build(settings, log)
+    if secret is not None:
+        Steering(secret, log.with_suffix(".steering.json")).attach(app)
+    return connection_at_hand(app)
+
+
 def route(journal: Journal, method: str, path: str, endpoint: Endpoint) -> Route:
-    """A route whose requests and refusals are recorded under the idempotency key."""
+    """A route whose requests and refusals are recorded under the idempotency key.
+
+    It answers as the counterparty was told to (steering.py), whatever the endpoint is.
+    """
     name = f"{method} {path}"
 
     async def recorded(request: Request) -> Response:
-        key = request.headers.get("idempotency-key", "")
-        key = key if _KEY.fullmatch(key) else ""
+        key = _recorded_key(request)
         journal.request(name, key)
+        steering = steering_of(request)
+        rule = await steering.rule_for(name, request) if steering else None
+        if rule is None:
+            return await answered(request)
+        journal.write("steered", key, endpoint=name, rule=rule.id)
+        return await answer_as_told(rule.do, request, answered)
+
+    async def answered(request: Request) -> Response:
         try:
             return await endpoint(request)
         except Refusal as refusal:
+            key = _recorded_key(request)
             journal.write("refused", key, endpoint=name, status=refusal.status, code=refusal.code)
             return JSONResponse(
                 {"code": refusal.code, "message": refusal.message},
@@ -73,6 +98,11 @@ def route(journal: Journal, method: str, path: str, endpoint: Endpoint) -> Route
             )
 
     return Route(path, recorded, methods=[method])
+
+
+def _recorded_key(request: Request) -> str:
+    key = request.headers.get("idempotency-key", "")
+    return key if _KEY.fullmatch(key) else ""
 
 
 async def healthz(_: Request) -> Response:
