@@ -14,19 +14,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.description import describe
 from api.errors import install, problem_response, refusals
 from api.limits import RequestFrame
 from api.routes import applications, callbacks, codec, health, reviews
 from settings import Settings, TemporalSettings, settings_or_exit
 from wiring import api_services
-
-DESCRIPTION: Final = """
-Embed credit: apply, be verified and scored, choose an offer, and be paid on chain, exactly once.
-
-Writes take an `Idempotency-Key` (missing: 400; in flight: 409; other body: 422; a repetition gets
-the same answer, byte for byte). Errors are problem details (RFC 9457) with stable `code`s. Another
-tenant's id answers 404 like an absent one. Money is integer minor units, rates are basis points.
-"""
 
 # What the routes of each module may be refused with, beyond what they answer themselves.
 REFUSALS: Final = (
@@ -61,7 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="Credit-as-a-Service",
         version="0.1.0",
-        description=DESCRIPTION,
+        description=describe(settings.chain),
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

@@ -15,7 +15,15 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
-from adapters.chain.eip712 import checksum, signed_by, wallet_ownership_digest
+from adapters.chain.eip712 import (
+    acceptance_digest,
+    acceptance_typed_data,
+    checksum,
+    signed_by,
+    wallet_ownership_digest,
+    wallet_ownership_typed_data,
+)
+from adapters.identity.callback_signature import DEFAULT_TOLERANCE_S as CALLBACK_TOLERANCE_S
 from adapters.identity.callback_signature import verify_callback
 from adapters.identity.verifier_mapping import parse_callback
 from adapters.postgres.applications import PostgresApplications
@@ -33,8 +41,10 @@ from models.domain.offer import SettlementVenue
 from models.domain.writes import StoredAnswer, WriteKey
 
 __all__ = [
-    "Caller", "IdempotencyKey", "Services", "StrictRoute", "Wired", "answer_once", "checksum",
-    "parse_callback", "signed_by", "verify_callback", "wallet_ownership_digest", "write_key",
+    "CALLBACK_TOLERANCE_S", "Caller", "IdempotencyKey", "Services", "StrictRoute", "Wired",
+    "acceptance_digest", "acceptance_typed_data", "answer_once", "checksum", "parse_callback",
+    "signed_by", "verify_callback", "wallet_ownership_digest", "wallet_ownership_typed_data",
+    "write_key",
 ]  # fmt: skip
 
 SESSION_COOKIE: Final = "caas_session"

@@ -65,6 +65,8 @@ _TITLES: Final = {
     "REVIEW_NOT_OPEN": "This review does not wait for a decision.",
     "APPLICATION_NOT_WAITING": "The application does not wait for this, or no longer.",
     "APPLICATION_CLOSED": "The application is closed.",
+    "OFFER_NOT_OPEN": "The offer is no longer open.",
+    "PERSON_ERASED": "This person's data were erased.",
     "OFFER_UNKNOWN": "The application has no such offer.",
     "TERMS_HASH_MISMATCH": "The acceptance names other terms than the offer's.",
     "BORROWER_MISMATCH": "The acceptance names another wallet than the application's.",
@@ -106,9 +108,13 @@ _PROBLEM_SCHEMA: Final = {
     "description": "Problem details (RFC 9457).",
     "required": ["type", "title", "status", "code"],
     "properties": {
-        "type": {"type": "string", "pattern": f"^{TYPE_PREFIX}[a-z0-9-]+$"},
+        "type": {
+            "type": "string",
+            "pattern": f"^{TYPE_PREFIX}[a-z0-9-]+$",
+            "description": "The `code` as a URN.",
+        },
         "title": {"type": "string", "description": "For people; may change."},
-        "status": {"type": "integer"},
+        "status": {"type": "integer", "description": "The answer's HTTP status."},
         "code": {"type": "string", "pattern": "^[A-Z0-9_]+$", "description": "Stable."},
         "errors": {
             "type": "array",
@@ -116,7 +122,13 @@ _PROBLEM_SCHEMA: Final = {
             "items": {
                 "type": "object",
                 "required": ["pointer", "reason"],
-                "properties": {"pointer": {"type": "string"}, "reason": {"type": "string"}},
+                "properties": {
+                    "pointer": {
+                        "type": "string",
+                        "description": "Where, as `/body/wallet/address`; never what was sent.",
+                    },
+                    "reason": {"type": "string", "description": "Why, as `missing`."},
+                },
             },
         },
     },

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import orjson
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from api.auth import Action, Principal
@@ -25,6 +25,7 @@ from api.deps import (
     write_key,
 )
 from api.errors import Problem
+from api.schemas import examples
 from api.schemas.application_answers import (
     AcceptedAnswer,
     ApplicationAnswer,
@@ -46,7 +47,22 @@ WALLET_PROOF_AGE_S: Final = 600
 WALLET_PROOF_SKEW_S: Final = 60
 
 
-@router.post("", status_code=202, response_model=SubmittedAnswer)
+ApplicationId = Annotated[
+    str,
+    Path(
+        description="The application's id: `app_` and 32 hexadecimal digits.",
+        examples=[examples.APPLICATION_ID],
+    ),
+]
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=SubmittedAnswer,
+    summary="Apply for credit",
+    response_description="The application is stored; `Location` says where to follow it.",
+)
 async def submit(
     body: ApplicationBody,
     request: Request,
@@ -81,8 +97,13 @@ async def submit(
     return replay(answer)
 
 
-@router.get("/{application_id}", response_model=ApplicationAnswer)
-async def show(application_id: str, principal: Caller, wired: Wired) -> ApplicationAnswer:
+@router.get(
+    "/{application_id}",
+    response_model=ApplicationAnswer,
+    summary="Follow an application",
+    response_description="The application as it stands.",
+)
+async def show(application_id: ApplicationId, principal: Caller, wired: Wired) -> ApplicationAnswer:
     """Where an application stands, why, and what came of it."""
     principal.require(Action.READ_APPLICATION)
     _require_form(application_id)
@@ -92,9 +113,14 @@ async def show(application_id: str, principal: Caller, wired: Wired) -> Applicat
     return ApplicationAnswer.of(view)
 
 
-@router.post("/{application_id}/accept", response_model=AcceptedAnswer)
+@router.post(
+    "/{application_id}/accept",
+    response_model=AcceptedAnswer,
+    summary="Accept an offer",
+    response_description="The acceptance is on record, and the loan is being paid out.",
+)
 async def accept(
-    application_id: str,
+    application_id: ApplicationId,
     body: AcceptBody,
     request: Request,
     principal: Caller,

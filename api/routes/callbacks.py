@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
-from api.deps import Wired, parse_callback, verify_callback
+from api.deps import CALLBACK_TOLERANCE_S, Wired, parse_callback, verify_callback
 from api.errors import Problem
+from api.schemas import wire
 from models.domain.errors import Invalid, NotFound
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/callbacks", tags=["callbacks"])
 
 
-@router.post("/{vendor}", status_code=204, response_class=Response)
-async def receive(vendor: str, request: Request, wired: Wired) -> Response:
+@router.post(
+    "/{vendor}",
+    status_code=204,
+    response_class=Response,
+    summary="Take a vendor's signed callback",
+    description=wire.signed_callback(CALLBACK_TOLERANCE_S),
+    response_description="The callback is on record.",
+    openapi_extra={
+        "parameters": wire.CALLBACK_HEADERS,
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": wire.CALLBACK}},
+        },
+    },
+)
+async def receive(
+    vendor: Annotated[
+        str, Path(description="The vendor's name in our settings.", examples=["identity"])
+    ],
+    request: Request,
+    wired: Wired,
+) -> Response:
     """Take a vendor's callback (Standard Webhooks signature). Repetitions are answered alike."""
     body = await request.body()
     secrets = wired.callback_secrets.get(vendor)

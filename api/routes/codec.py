@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from api.auth import Action, unauthorised
 from api.deps import SESSION_COOKIE, Caller, StrictRoute, Wired
 from api.errors import Problem
+from api.schemas import wire
 
 router = APIRouter(tags=["operators"], route_class=StrictRoute)
 pages = APIRouter(tags=["operators"], include_in_schema=False)
@@ -22,10 +23,16 @@ pages = APIRouter(tags=["operators"], include_in_schema=False)
 SESSION_MAX_S: Final = 12 * 3600
 FORM: Final = "application/x-www-form-urlencoded"
 
-Payloads = Annotated[dict[str, Any], Body(description="Codec protocol: {payloads: […]}.")]
+Payloads = Annotated[dict[str, Any], Body(description=wire.PAYLOADS["description"])]
+_IN_JSON: Final[dict[str, Any]] = {"application/json": {"schema": wire.PAYLOADS}}
 
 
-@router.post("/codec/decode")
+@router.post(
+    "/codec/decode",
+    summary="Decrypt payloads for the Temporal Web UI",
+    openapi_extra={"requestBody": {"content": _IN_JSON}},
+    responses={200: {"description": "All of them, readable where they are.", "content": _IN_JSON}},
+)
 async def decode(document: Payloads, principal: Caller, wired: Wired) -> dict[str, Any]:
     """Decrypt your own tenant's payloads; others stay encrypted. Every use is audited."""
     principal.require(Action.DECODE_PAYLOADS)
@@ -42,7 +49,12 @@ async def decode(document: Payloads, principal: Caller, wired: Wired) -> dict[st
     return answer
 
 
-@router.post("/codec/encode")
+@router.post(
+    "/codec/encode",
+    summary="Encrypt payloads for the Temporal Web UI",
+    openapi_extra={"requestBody": {"content": _IN_JSON}},
+    responses={200: {"description": "All of them, encrypted.", "content": _IN_JSON}},
+)
 async def encode(document: Payloads, principal: Caller, wired: Wired) -> dict[str, Any]:
     """Encrypt payloads under your tenant's key, as the Web UI does for signals it sends."""
     principal.require(Action.DECODE_PAYLOADS)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from api.auth import Action
 from api.deps import Caller, IdempotencyKey, StrictRoute, Wired, answer_once, write_key
 from api.errors import Problem
+from api.schemas import examples
 from api.schemas.reviews import DecidedAnswer, DecisionBody, ReviewAnswer, ReviewListAnswer
 from models.domain.errors import NotFound
 from models.domain.ids import is_id
@@ -26,7 +27,12 @@ _ACTION: Final = {
 PAGE: Final = 100
 
 
-@router.get("", response_model=ReviewListAnswer)
+@router.get(
+    "",
+    response_model=ReviewListAnswer,
+    summary="List open reviews",
+    response_description="The open reviews.",
+)
 async def open_reviews(principal: Caller, wired: Wired) -> ReviewListAnswer:
     """The open reviews of your tenant, oldest first, at most 100."""
     principal.require(Action.READ_REVIEWS)
@@ -34,9 +40,20 @@ async def open_reviews(principal: Caller, wired: Wired) -> ReviewListAnswer:
     return ReviewListAnswer(reviews=[ReviewAnswer.of(view) for view in views])
 
 
-@router.post("/{review_id}/decision", response_model=DecidedAnswer)
+@router.post(
+    "/{review_id}/decision",
+    response_model=DecidedAnswer,
+    summary="Decide a review",
+    response_description="The decision is on record.",
+)
 async def decide(
-    review_id: str,
+    review_id: Annotated[
+        str,
+        Path(
+            description="The review's id: `rev_` and 32 hexadecimal digits.",
+            examples=[examples.REVIEW_ID],
+        ),
+    ],
     body: DecisionBody,
     request: Request,
     principal: Caller,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
+from api.schemas import examples
 from models.domain.application import Address, Applicant, CreditRequest, IdentityDocument
 from models.domain.money import MAX_AMOUNT_MINOR
 
@@ -63,97 +64,142 @@ class Message(BaseModel):
 
 
 class AddressBody(Message):
-    """A postal address."""
+    """A postal address: the person's residence, which decides whose rules apply."""
 
-    line1: Text
-    city: Text
-    postal_code: Token
-    country: Country
+    line1: Annotated[Text, Field(description="Street and number, 1 to 200 characters.")]
+    city: Annotated[Text, Field(description="City, 1 to 200 characters.")]
+    postal_code: Annotated[
+        Token, Field(description="Postal code: 1 to 64 letters, digits, spaces, '.', '_' or '-'.")
+    ]
+    country: Annotated[
+        Country, Field(description="Country of residence: ISO 3166-1 alpha-2, in capitals.")
+    ]
 
 
 class DocumentBody(Message):
-    """A government document."""
+    """A government document, examined by the identity vendor."""
 
-    kind: Literal["passport", "identity_card", "driving_licence"]
-    number: Token
-    country: Country
+    kind: Annotated[
+        Literal["passport", "identity_card", "driving_licence"], Field(description="Its kind.")
+    ]
+    number: Annotated[
+        Token,
+        Field(description="Number as printed: 1 to 64 letters, digits, spaces, '.', '_' or '-'."),
+    ]
+    country: Annotated[
+        Country, Field(description="Country that issued it: ISO 3166-1 alpha-2, in capitals.")
+    ]
 
 
 class ApplicantBody(Message):
     """The person who applies. No protected attribute is asked for beyond what identity needs."""
 
-    given_name: Text
-    family_name: Text
-    born_on: Day
-    email: Email
-    national_id: Token
-    address: AddressBody
-    document: DocumentBody
+    given_name: Annotated[
+        Text, Field(description="Given names as on the document, 1 to 200 characters.")
+    ]
+    family_name: Annotated[
+        Text, Field(description="Family name as on the document, 1 to 200 characters.")
+    ]
+    born_on: Annotated[
+        Day, Field(description="Day of birth, ISO 8601 (`YYYY-MM-DD`), not before 1900-01-01.")
+    ]
+    email: Annotated[Email, Field(description="E-mail address, at most 254 characters.")]
+    national_id: Annotated[
+        Token,
+        Field(
+            description="National or tax identification number: 1 to 64 letters, digits, spaces, "
+            "'.', '_' or '-'. The credit bureau is asked by it."
+        ),
+    ]
+    address: Annotated[AddressBody, Field(description="Where the person lives.")]
+    document: Annotated[DocumentBody, Field(description="What proves the identity.")]
 
 
 class FinancesBody(Message):
     """What the applicant states about income; in minor units of the loan's currency."""
 
-    annual_income_minor: Annotated[StrictInt, Field(ge=0, le=100_000_000_000)]
-    employment_months: Annotated[StrictInt, Field(ge=0, le=1_200)]
+    annual_income_minor: Annotated[
+        StrictInt,
+        Field(
+            ge=0,
+            le=100_000_000_000,
+            description="Gross income of a year in minor units of `currency` (cents).",
+        ),
+    ]
+    employment_months: Annotated[
+        StrictInt,
+        Field(ge=0, le=1_200, description="Whole months in the present employment; 0 without one."),
+    ]
 
 
 class WalletBody(Message):
-    """The wallet to be paid, with an EIP-712 `WalletOwnership` signature by its key."""
+    """The wallet to be paid, with an EIP-712 `WalletOwnership` signature by its key.
 
-    address: EVMAddress
-    issued_at: UnixSeconds
-    signature: Signature
+    What is signed is described, with an example, at the head of this document.
+    """
+
+    address: Annotated[
+        EVMAddress,
+        Field(description="The account to be paid: 20 bytes in 0x hex, in any case."),
+    ]
+    issued_at: Annotated[
+        UnixSeconds,
+        Field(
+            description="When the proof was signed, Unix seconds: at most 10 minutes ago and at "
+            "most 1 minute ahead of our clock. Part of what is signed."
+        ),
+    ]
+    signature: Annotated[
+        Signature,
+        Field(
+            description="The `WalletOwnership` signature: r, s and v, 65 bytes in 0x hex; s in the "
+            "lower half of the order, v 27 or 28."
+        ),
+    ]
 
 
 class ApplicationBody(Message):
     """An application for credit. `user_id` is for integrators; applicants apply for themselves."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "amount_minor": 500_000,
-                    "currency": "USD",
-                    "term_months": 36,
-                    "purpose": "debt_consolidation",
-                    "applicant": {
-                        "given_name": "Ada",
-                        "family_name": "Example",
-                        "born_on": "1985-04-12",
-                        "email": "ada@example.com",
-                        "national_id": "900-00-0001",
-                        "address": {
-                            "line1": "1 Main Street",
-                            "city": "Springfield",
-                            "postal_code": "12345",
-                            "country": "US",
-                        },
-                        "document": {"kind": "passport", "number": "X1234567", "country": "US"},
-                    },
-                    "finances": {"annual_income_minor": 9_000_000, "employment_months": 84},
-                    "wallet": {
-                        "address": "0x" + "11" * 20,
-                        "issued_at": 1_790_000_000,
-                        "signature": "0x" + "00" * 65,
-                    },
-                }
-            ]
-        },
+        extra="forbid", frozen=True, json_schema_extra={"examples": [examples.APPLICATION]}
     )
 
-    user_id: UserId | None = None
-    amount_minor: Annotated[StrictInt, Field(gt=0, le=MAX_AMOUNT_MINOR)]
-    currency: Literal["USD", "EUR"]
-    term_months: Annotated[StrictInt, Field(ge=3, le=120)]
-    purpose: Literal[
-        "debt_consolidation", "home_improvement", "medical", "education", "vehicle", "other"
+    user_id: Annotated[
+        UserId | None,
+        Field(
+            description="Your own id of the person; needed from integrators, and for applicants "
+            "their token's subject or left out. It must be opaque, such as a random number: never "
+            "a name, e-mail address or government id, because it appears in workflow ids, logs and "
+            "the audit trail, which are not encrypted. 1 to 64 letters, digits, '.', '_' or '-'."
+        ),
+    ] = None
+    amount_minor: Annotated[
+        StrictInt,
+        Field(
+            gt=0,
+            le=MAX_AMOUNT_MINOR,
+            description="Amount asked for in minor units of `currency` (500000 is USD 5,000.00).",
+        ),
     ]
-    applicant: ApplicantBody
-    finances: FinancesBody
-    wallet: WalletBody
+    currency: Annotated[
+        Literal["USD", "EUR"],
+        Field(description="ISO 4217. 422 `CURRENCY_NOT_SETTLED` where no token pays it out."),
+    ]
+    term_months: Annotated[
+        StrictInt, Field(ge=3, le=120, description="Months over which it is to be repaid.")
+    ]
+    purpose: Annotated[
+        Literal[
+            "debt_consolidation", "home_improvement", "medical", "education", "vehicle", "other"
+        ],
+        Field(description="What the credit is for."),
+    ]
+    applicant: Annotated[ApplicantBody, Field(description="The person who applies.")]
+    finances: Annotated[FinancesBody, Field(description="What the person states about income.")]
+    wallet: Annotated[
+        WalletBody, Field(description="The wallet to be paid, and the proof that it is theirs.")
+    ]
 
     def to_request(self, chain_id: int, wallet: str) -> CreditRequest:
         """What is asked for; `wallet` is the checksummed address whose ownership was proved."""
@@ -184,11 +230,45 @@ class ApplicationBody(Message):
 
 
 class AcceptBody(Message):
-    """The acceptance of an offer: the borrower's EIP-712 `Acceptance` signature."""
+    """The acceptance of an offer: the borrower's EIP-712 `Acceptance` signature.
 
-    offer_id: Annotated[str, StringConstraints(strict=True, pattern=r"^off_[0-9a-f]{32}$")]
-    terms_hash: Hash
-    borrower: EVMAddress
-    nonce: UInt256
-    deadline: UnixSeconds
-    signature: Signature
+    What is signed is described, with an example, at the head of this document.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [examples.ACCEPTANCE]}
+    )
+
+    offer_id: Annotated[
+        str,
+        StringConstraints(strict=True, pattern=r"^off_[0-9a-f]{32}$"),
+        Field(description="The `offer_id` of an open offer of this application."),
+    ]
+    terms_hash: Annotated[
+        Hash, Field(description="The offer's `terms_hash`: 32 bytes in lower-case 0x hex.")
+    ]
+    borrower: Annotated[
+        EVMAddress,
+        Field(description="The application's wallet, which signs: 20 bytes in 0x hex, any case."),
+    ]
+    nonce: Annotated[
+        UInt256,
+        Field(
+            description="Any number this wallet has not used with the contract yet, 0 to 2^256 - 1,"
+            " in decimal digits; a random one does. A text, because JSON numbers lose digits."
+        ),
+    ]
+    deadline: Annotated[
+        UnixSeconds,
+        Field(
+            description="Last moment at which the acceptance may be used on chain, Unix seconds: "
+            "at least 5 minutes ahead, an hour is usual."
+        ),
+    ]
+    signature: Annotated[
+        Signature,
+        Field(
+            description="The `Acceptance` signature: r, s and v, 65 bytes in 0x hex; s in the "
+            "lower half of the order, v 27 or 28."
+        ),
+    ]

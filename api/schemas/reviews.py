@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from api.schemas import examples
 from api.schemas.applications import Message, Text
 from models.domain.views import ReviewView
 
@@ -13,21 +15,34 @@ from models.domain.views import ReviewView
 class DecisionBody(Message):
     """A named operator's decision and its reason, kept in the audit trail."""
 
-    approved: StrictBool
-    reason: Text
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [examples.DECISION]}
+    )
+
+    approved: Annotated[StrictBool, Field(description="Whether the application goes on.")]
+    reason: Annotated[
+        Text, Field(description="Why, in your own words, for the audit trail: 1 to 200 characters.")
+    ]
 
 
 class ReviewAnswer(BaseModel):
     """A review."""
 
-    review_id: str
-    kind: str
-    subject_id: str
-    reasons: list[str]
-    status: str
-    decided_by: str | None
-    created_at: datetime
-    decided_at: datetime | None
+    review_id: str = Field(description="`rev_` and 32 hexadecimal digits.")
+    kind: str = Field(
+        description="What is asked: `identity` and `eligibility` are decided by a compliance "
+        "officer, `credit` by an underwriter."
+    )
+    subject_id: str = Field(
+        description="What it is about: the `user_id` for `identity`, else the application's id."
+    )
+    reasons: list[str] = Field(description="Codes of why a person is asked, for staff alone.")
+    status: str = Field(
+        description="`open`, `approved`, `rejected`, or `undecided` when nobody decided in time."
+    )
+    decided_by: str | None = Field(description="Token subject of who decided; null while open.")
+    created_at: datetime = Field(description="When it was opened (RFC 3339).")
+    decided_at: datetime | None = Field(description="When it ended (RFC 3339); null while open.")
 
     @classmethod
     def of(cls, view: ReviewView) -> ReviewAnswer:
@@ -47,11 +62,11 @@ class ReviewAnswer(BaseModel):
 class ReviewListAnswer(BaseModel):
     """Open reviews, oldest first."""
 
-    reviews: list[ReviewAnswer]
+    reviews: list[ReviewAnswer] = Field(description="Oldest first, at most 100.")
 
 
 class DecidedAnswer(BaseModel):
     """The decision is on record."""
 
-    review_id: str
-    approved: bool
+    review_id: str = Field(description="The review that was decided.")
+    approved: bool = Field(description="What was decided.")

@@ -1,0 +1,84 @@
+"""The worked examples of the API's description: one borrower who proves a wallet and accepts.
+
+Everything is signed with the private key 1, which everybody knows; tests sign it again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+PRIVATE_KEY: Final = "0x" + "0" * 63 + "1"
+TENANT: Final = "acme"
+USER_ID: Final = "customer-7"
+WALLET: Final = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
+CHAIN_ID: Final = 31337
+AGGREGATOR: Final = "0x" + "44" * 20
+TERMS_HASH: Final = "0x" + "c0ffee00" * 8
+NONCE: Final = 271_828_182_845_904_523_536
+ISSUED_AT: Final = 1_790_000_000
+DEADLINE: Final = 1_790_003_600
+
+APPLICATION_ID: Final = "app_01990000000070008000000000000001"
+OFFER_ID: Final = "off_01990000000070008000000000000002"
+REVIEW_ID: Final = "rev_01990000000070008000000000000003"
+
+WALLET_PROOF: Final[dict[str, Any]] = {
+    "address": WALLET,
+    "issued_at": ISSUED_AT,
+    "signature": "0x1aa439751255c8155935d2eb82ffefd69c70560f3fe9680850ea541726806114"
+    "2366d323e760f3eec6e9185ddf8db14bbeebe7d806a19d1bd088ca3083bbdb901c",
+}
+APPLICATION: Final[dict[str, Any]] = {
+    "user_id": USER_ID,
+    "amount_minor": 500_000,
+    "currency": "USD",
+    "term_months": 36,
+    "purpose": "debt_consolidation",
+    "applicant": {
+        "given_name": "Ada",
+        "family_name": "Example",
+        "born_on": "1985-04-12",
+        "email": "ada@example.com",
+        "national_id": "900-00-0001",
+        "address": {
+            "line1": "1 Main Street",
+            "city": "Springfield",
+            "postal_code": "12345",
+            "country": "US",
+        },
+        "document": {"kind": "passport", "number": "X1234567", "country": "US"},
+    },
+    "finances": {"annual_income_minor": 9_000_000, "employment_months": 84},
+    "wallet": WALLET_PROOF,
+}
+ACCEPTANCE: Final[dict[str, Any]] = {
+    "offer_id": OFFER_ID,
+    "terms_hash": TERMS_HASH,
+    "borrower": WALLET,
+    "nonce": str(NONCE),
+    "deadline": DEADLINE,
+    "signature": "0xc5d09fe07cc0655c547bb6bec90b777224b8d8ececfb0c21b20aab103e98c267"
+    "56dcd424aa5ec915766ac14dcb1d0e412a91c3e553c54c985a324bd4940689441b",
+}
+DECISION: Final[dict[str, Any]] = {
+    "approved": True,
+    "reason": "Employment confirmed by the employer; income covers the instalments.",
+}
+PAYLOADS: Final[dict[str, Any]] = {
+    "payloads": [{"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "ImhlbGxvIg=="}]
+}
+
+# A vendor's callback, and the headers that sign exactly these bytes under this secret.
+CALLBACK: Final[dict[str, Any]] = {
+    "event_id": "evt-1",
+    "type": "check.completed",
+    "check_id": "chk-1",
+    "reference": "acme:ver_01990000000070008000000000000004",
+    "verdict": "clear",
+}
+CALLBACK_SECRET: Final = "whsec_YW4gZXhhbXBsZSwgbmV2ZXIgYSBzZWNyZXQ="  # noqa: S105 - an example
+CALLBACK_HEADERS: Final = {
+    "webhook-id": "msg-1",
+    "webhook-timestamp": "1790000000",
+    "webhook-signature": "v1,c5TZzv9v9i0u0GmL4ic+t1GjYGw1rEnWBnBLIkWovn4=",
+}
