@@ -16,18 +16,25 @@ import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from adapters.http import new_client
 from models.domain.application import Address, Applicant, IdentityDocument
-from sandbox.counterparties import bank, bureau, identity_vendor
+from sandbox.counterparties import bank, bureau, identity_vendor, notifier
+from sandbox.counterparties.serving import steerable
 
-BUILDERS = {"bank": bank.build, "bureau": bureau.build, "identity_vendor": identity_vendor.build}
+BUILDERS = {
+    "bank": bank.build,
+    "bureau": bureau.build,
+    "identity_vendor": identity_vendor.build,
+    "notifier": notifier.build,
+}
 
 
 class Served:
     """A running server; `stop` ends it, and nothing else does."""
 
-    def __init__(self, app: Starlette) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -55,7 +62,7 @@ class Counterparty(Served):
 
     def __init__(self, name: str, config: dict[str, Any], log: Path) -> None:
         self.name, self.config, self.log = name, config, log
-        super().__init__(BUILDERS[name](config, log))
+        super().__init__(steerable(config, log, BUILDERS[name]))
 
     def lines(self, kind: str) -> list[dict[str, Any]]:
         """What the counterparty wrote of that kind."""

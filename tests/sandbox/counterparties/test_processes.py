@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[3]
 CONFIGS = {
     "identity_vendor": {"api_key": "k", "callback_secret": "whsec_" + "A" * 32},
     "bureau": {"api_key": "k"},
+    "notifier": {"api_key": "k"},
     "bank": {"client_id": "c", "client_secret": "s", "lender_private_key": "0x" + "11" * 32},
 }
 

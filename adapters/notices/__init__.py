@@ -1,0 +1,1 @@
+"""Notices to applicants: carried by a mail house."""
