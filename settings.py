@@ -119,6 +119,14 @@ class BureauSettings(Section):
     deadline_s: float = Field(default=8.0, gt=0, le=60)
 
 
+class NotifierSettings(Section):
+    """The mail house that carries notices to applicants."""
+
+    url: URL
+    api_key: SecretStr
+    deadline_s: float = Field(default=10.0, gt=0, le=60)
+
+
 class ProviderSettings(Section):
     """A lender reached over its REST interface with OAuth2 client credentials."""
 
@@ -170,6 +178,7 @@ class Settings(BaseSettings):
     chain: ChainSettings | None = None
     identity: IdentitySettings | None = None
     bureau: BureauSettings | None = None
+    notifier: NotifierSettings | None = None
     providers: tuple[ProviderSettings, ...] = ()
     sanctions: SanctionsSettings = SanctionsSettings()
     rules_path: Path = ROOT / "models/policy/rules"

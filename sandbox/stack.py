@@ -109,7 +109,7 @@ class Stack:
             self._start_database(say), self._start_chain(say), self._start_temporal(say)
         )
         await asyncio.gather(*(self._start_counterparty(name) for name in _COUNTERPARTIES))
-        say("identity vendor, credit bureau and bank")
+        say("identity vendor, credit bureau, mail house and bank")
         await asyncio.gather(self.start_api(), *(self.start_worker(name) for name in WORKER_GROUPS))
         say("API and workers")
 
@@ -176,6 +176,9 @@ class Stack:
                 }
             ),
             "CAAS_BUREAU": json.dumps({"url": self._url("bureau"), "api_key": secret.bureau_key}),
+            "CAAS_NOTIFIER": json.dumps(
+                {"url": self._url("notifier"), "api_key": secret.notifier_key}
+            ),
             "CAAS_PROVIDERS": json.dumps([self._bank_settings()]),
         }
         if self.temporal.ui_url:
@@ -290,6 +293,7 @@ class Stack:
                 "delay_s": self.options.identity_delay_s,
             },
             "bureau": {"api_key": secret.bureau_key},
+            "notifier": {"api_key": secret.notifier_key},
             "bank": {
                 "client_id": BANK,
                 "client_secret": secret.bank_secret,
@@ -326,7 +330,7 @@ class Stack:
         return f"http://{LOOPBACK}:{self._ports[counterparty]}"
 
 
-_COUNTERPARTIES: Final = ("identity_vendor", "bureau", "bank")
+_COUNTERPARTIES: Final = ("identity_vendor", "bureau", "notifier", "bank")
 
 
 async def _answers(url: str) -> bool:

@@ -17,6 +17,7 @@ class Secrets:
         self.callback_secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
         self.identity_key = secrets.token_urlsafe(24)
         self.bureau_key = secrets.token_urlsafe(24)
+        self.notifier_key = secrets.token_urlsafe(24)
         self.bank_secret = secrets.token_urlsafe(24)
         self.steering = secrets.token_urlsafe(24)
         self.owner = secrets.token_hex(16)

@@ -63,6 +63,7 @@ WRONG = [
     ("CAAS_CHAIN__CONFIRMATIONS", "0", "CAAS_CHAIN__CONFIRMATIONS: Input should be greater"),
     ("CAAS_IDENTITY__API_KEY", CONTENT, "CAAS_IDENTITY__URL: Field required"),
     ("CAAS_BUREAU__API_KEY", CONTENT, "CAAS_BUREAU__URL: Field required"),
+    ("CAAS_NOTIFIER__API_KEY", CONTENT, "CAAS_NOTIFIER__URL: Field required"),
     ("CAAS_MASTER_KEYS", json.dumps({"v1": CONTENT}), "CAAS_MASTER_KEYS: 'v1' is not base64"),
     (
         "CAAS_MASTER_KEYS",
