@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -80,7 +81,152 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 def test_operations_have_ids_of_their_own(document: dict[str, Any]) -> None:
     ids = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(ids) == len(set(ids))
-    assert all(operation["summary"] for _, _, operation in operations(document))
+
+
+def test_every_operation_has_words_of_its_own(document: dict[str, Any]) -> None:
+    assert unnamed(document) == []
+
+
+def test_everything_in_it_is_described(document: dict[str, Any]) -> None:
+    assert undescribed(document) == []
+
+
+def test_every_body_has_an_example(document: dict[str, Any]) -> None:
+    assert without_example(document) == []
+    assert len([each for _, _, each in operations(document) if "requestBody" in each]) == 6
+
+
+def unnamed(document: dict[str, Any]) -> list[str]:
+    """Operations whose summary is not written down: the framework makes one of its function.
+
+    So it makes the operation's id, which is why one begins with the other.
+    """
+    found = []
+    for path, method, operation in operations(document):
+        summary, identifier = operation.get("summary", ""), operation["operationId"]
+        made = identifier.startswith(summary.lower().replace(" ", "_") + "_")
+        if not summary or made or not operation.get("description"):
+            found.append(f"{method} {path}")
+    return found
+
+
+def undescribed(document: dict[str, Any]) -> list[str]:
+    """Where a parameter, an answer, a body or a field of one says nothing of what it means."""
+    found = []
+    for path, method, operation in operations(document):
+        place = f"{method} {path}"
+        for parameter in operation.get("parameters", ()):
+            if not parameter.get("description"):
+                found.append(f"{place} {parameter['name']}")
+        for status, answer in operation["responses"].items():
+            if answer.get("description") in (None, "", "Successful Response"):
+                found.append(f"{place} {status}")
+            found += fields_undescribed(answer.get("content", {}), f"{place} {status}")
+        found += fields_undescribed(operation.get("requestBody", {}), f"{place} body")
+    for name, schema in document["components"]["schemas"].items():
+        if not schema.get("description"):
+            found.append(name)
+        found += fields_undescribed(schema, name)
+    return found
+
+
+def fields_undescribed(node: Any, place: str) -> Iterator[str]:
+    """Properties without a description, in this schema and all within it."""
+    if isinstance(node, dict):
+        if isinstance(properties := node.get("properties"), dict):
+            for name, field in properties.items():
+                if not field.get("description"):
+                    yield f"{place}.{name}"
+        for name, inner in node.items():
+            if name not in ("example", "examples"):
+                yield from fields_undescribed(inner, f"{place}.{name}")
+    elif isinstance(node, list):
+        for index, inner in enumerate(node):
+            yield from fields_undescribed(inner, f"{place}.{index}")
+
+
+def without_example(document: dict[str, Any]) -> list[str]:
+    """Operations that show no example of the body they read."""
+    found = []
+    for path, method, operation in operations(document):
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            schema = media["schema"]
+            if name := schema.get("$ref", "").rpartition("/")[2]:
+                schema = document["components"]["schemas"][name]
+            if not (media.get("examples") or media.get("example") or schema.get("examples")):
+                found.append(f"{method} {path}")
+    return found
+
+
+APPLY = ("paths", "/api/v1/applications", "post")
+SPOILED: dict[str, tuple[tuple[Any, ...], Callable[[dict[str, Any]], list[str]], str]] = {
+    "a summary": ((*APPLY, "summary"), unnamed, "post /api/v1/applications"),
+    "a parameter": (
+        ("paths", "/api/v1/reviews/{review_id}/decision", "post", "parameters", 0, "description"),
+        undescribed, "post /api/v1/reviews/{review_id}/decision review_id",
+    ),
+    "an answer": (
+        (*APPLY, "responses", "202", "description"), undescribed, "post /api/v1/applications 202",
+    ),
+    "a schema": (
+        ("components", "schemas", "WalletBody", "description"), undescribed, "WalletBody",
+    ),
+    "a field of a body": (
+        ("components", "schemas", "WalletBody", "properties", "issued_at", "description"),
+        undescribed, "WalletBody.issued_at",
+    ),
+    "a field that refers to another schema": (
+        ("components", "schemas", "ApplicationBody", "properties", "wallet", "description"),
+        undescribed, "ApplicationBody.wallet",
+    ),
+    "a field of an answer": (
+        ("components", "schemas", "LoanAnswer", "properties", "apr_bps", "description"),
+        undescribed, "LoanAnswer.apr_bps",
+    ),
+    "a field of a callback": (
+        ("paths", "/callbacks/{vendor}", "post", "requestBody", "content", "application/json",
+         "schema", "properties", "verdict", "description"),
+        undescribed, "post /callbacks/{vendor} body.content.application/json.schema.verdict",
+    ),
+    "a field of a refusal": (
+        (*APPLY, "responses", "422", "content", "application/problem+json", "schema", "properties",
+         "errors", "items", "properties", "reason", "description"),
+        undescribed,
+        "post /api/v1/applications 422.application/problem+json.schema.properties.errors.items"
+        ".reason",
+    ),
+    "an example of an application": (
+        ("components", "schemas", "ApplicationBody", "examples"),
+        without_example, "post /api/v1/applications",
+    ),
+    "an example of a callback": (
+        ("paths", "/callbacks/{vendor}", "post", "requestBody", "content", "application/json",
+         "schema", "examples"),
+        without_example, "post /callbacks/{vendor}",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", SPOILED)
+def test_what_is_left_out_would_be_found(document: dict[str, Any], what: str) -> None:
+    (*path, last), check, place = SPOILED[what]
+    spoiled = copy.deepcopy(document)
+    node: Any = spoiled
+    for part in path:
+        node = node[part]
+    del node[last]
+    assert check(spoiled) == [place]
+
+
+def test_a_summary_the_framework_made_would_be_found() -> None:
+    bare = FastAPI()
+
+    @bare.get("/x")
+    async def some_thing() -> None:
+        """Described, but not named."""
+
+    assert bare.openapi()["paths"]["/x"]["get"]["summary"] == "Some Thing"
+    assert unnamed(bare.openapi()) == ["get /x"]
 
 
 def test_all_but_the_public_paths_ask_for_a_token(document: dict[str, Any]) -> None:
