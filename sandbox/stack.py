@@ -28,12 +28,11 @@ from sandbox.services.postgres import Postgres
 from sandbox.services.process import ManagedProcess
 from sandbox.services.temporal import TemporalServer
 from sandbox.stack_secrets import DATABASE_ROLES, Secrets
+from sandbox.stack_settings import counterparty_settings, product_settings
 from sandbox.wallets import DEVELOPMENT_DEPLOYER_KEY, Wallet, seed_in, wallet
 from settings import ROOT
 
 DATABASE: Final = "caas"
-VENDOR: Final = "identity"
-BANK: Final = "first-harbour-bank"
 _START_LIMIT_S: Final = 60.0
 
 # Which roles share a process here; a production deployment gives each its own.
@@ -96,7 +95,7 @@ class Stack:
         self.deployment: Deployment | None = None
         self.processes: dict[str, ManagedProcess] = {}
         self._ports: dict[str, int] = {}
-        self._secrets = Secrets()
+        self.secrets = Secrets()
 
     @property
     def api_url(self) -> str:
@@ -153,44 +152,15 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """The settings of our processes, as an operator would export them."""
-        assert self.deployment is not None
-        secret = self._secrets
-        dsn = self.postgres.dsn
-        environment = {
-            "CAAS_ENVIRONMENT": "sandbox",
-            "CAAS_MASTER_KEYS": json.dumps({"v1": secret.master_key}),
-            "CAAS_TEMPORAL__ADDRESS": self.temporal.address,
-            "CAAS_TEMPORAL__NAMESPACE": self.temporal.namespace,
-            "CAAS_API__PORT": str(self.api_port),
-            "CAAS_ISSUERS": json.dumps(
-                [{"issuer": "urn:caas:sandbox-issuer", "jwks_path": str(self.issuer.jwks_path)}]
-            ),
-            "CAAS_CHAIN": json.dumps(self._chain_settings()),
-            "CAAS_IDENTITY": json.dumps(
-                {
-                    "vendor": VENDOR,
-                    "url": self._url("identity_vendor"),
-                    "api_key": secret.identity_key,
-                    "callback_url": self.api_url,
-                    "callback_secrets": [secret.callback_secret],
-                }
-            ),
-            "CAAS_BUREAU": json.dumps({"url": self._url("bureau"), "api_key": secret.bureau_key}),
-            "CAAS_NOTIFIER": json.dumps(
-                {"url": self._url("notifier"), "api_key": secret.notifier_key}
-            ),
-            "CAAS_PROVIDERS": json.dumps([self._bank_settings()]),
-        }
-        if self.temporal.ui_url:
-            environment["CAAS_TEMPORAL__UI_ORIGIN"] = self.temporal.ui_url
-        for role in DATABASE_ROLES:
-            url = dsn(DATABASE, f"caas_{role}", secret.database[role])
-            environment[f"CAAS_DATABASE__{role.upper()}_URL"] = url
-        return environment
+        return product_settings(self)
+
+    def database_url(self, role: str) -> str:
+        """The product's database, as that role of it."""
+        return self.postgres.dsn(DATABASE, f"caas_{role}", self.secrets.database[role])
 
     def callback_secret(self) -> str:
         """What the identity vendor signs with: for tests that play the vendor."""
-        return self._secrets.callback_secret
+        return self.secrets.callback_secret
 
     def token(self, subject: str, tenant: str, *roles: str, **overrides: Any) -> str:
         """An access token of the sandbox issuer."""
@@ -199,11 +169,11 @@ class Stack:
     @property
     def steering_secret(self) -> str:
         """What lets a caller tell the counterparties how to behave (sandbox/steering.py)."""
-        return self._secrets.steering
+        return self.secrets.steering
 
     def counterparty_url(self, name: str) -> str:
         """Where a counterparty listens."""
-        return self._url(name)
+        return f"http://{LOOPBACK}:{self._ports[name]}"
 
     def counterparty_log(self, name: str) -> Path:
         """What a counterparty itself wrote down about its requests and effects."""
@@ -219,13 +189,13 @@ class Stack:
             )
             if not known:
                 await administrator.execute(
-                    f"CREATE ROLE caas_owner LOGIN CREATEROLE PASSWORD '{self._secrets.owner}'"
+                    f"CREATE ROLE caas_owner LOGIN CREATEROLE PASSWORD '{self.secrets.owner}'"
                 )
                 await administrator.execute(f"CREATE DATABASE {DATABASE} OWNER caas_owner")
-            await migrate(self.postgres.dsn(DATABASE, "caas_owner", self._secrets.owner))
+            await migrate(self.postgres.dsn(DATABASE, "caas_owner", self.secrets.owner))
             for role in DATABASE_ROLES:
                 await administrator.execute(
-                    f"ALTER ROLE caas_{role} LOGIN PASSWORD '{self._secrets.database[role]}'"
+                    f"ALTER ROLE caas_{role} LOGIN PASSWORD '{self.secrets.database[role]}'"
                 )
         finally:
             await administrator.close()
@@ -251,8 +221,7 @@ class Stack:
         home.mkdir(parents=True, exist_ok=True)
         config = home / f"{name}.json"
         config.touch(mode=0o600)
-        settings = {**self._counterparty_config(name), "steering_secret": self.steering_secret}
-        config.write_text(json.dumps(settings))
+        config.write_text(json.dumps(counterparty_settings(self, name)))
         port = self._ports.setdefault(name, claim_port(None, ""))
         command = [
             sys.executable, "-m", f"sandbox.counterparties.{name}", "--port", str(port),
@@ -263,7 +232,7 @@ class Stack:
         await process.start()
 
         async def answers() -> bool:
-            return await _answers(f"{self._url(name)}/healthz")
+            return await _answers(f"{self.counterparty_url(name)}/healthz")
 
         await process.ready(answers, _START_LIMIT_S)
 
@@ -283,51 +252,6 @@ class Stack:
         self.processes[name] = process
         await process.start()
         return process
-
-    def _counterparty_config(self, name: str) -> dict[str, Any]:
-        secret = self._secrets
-        configs: dict[str, dict[str, Any]] = {
-            "identity_vendor": {
-                "api_key": secret.identity_key,
-                "callback_secret": secret.callback_secret,
-                "delay_s": self.options.identity_delay_s,
-            },
-            "bureau": {"api_key": secret.bureau_key},
-            "notifier": {"api_key": secret.notifier_key},
-            "bank": {
-                "client_id": BANK,
-                "client_secret": secret.bank_secret,
-                "lender_private_key": self.lender.private_key,
-                "quote_validity_s": self.options.quote_validity_s,
-            },
-        }
-        return configs[name]
-
-    def _chain_settings(self) -> dict[str, Any]:
-        at = self.deployment
-        assert at is not None
-        return {
-            "chain_id": at.chain_id,
-            "rpc_url": self.chain.rpc_url,
-            "aggregator": at.aggregator,
-            "token": at.token,
-            "token_decimals": at.token_decimals,
-            "confirmations": self.options.confirmations,
-            "relayer_key": self.relayer.private_key,
-        }
-
-    def _bank_settings(self) -> dict[str, Any]:
-        return {
-            "provider_id": BANK,
-            "kind": "bank",
-            "url": self._url("bank"),
-            "client_id": BANK,
-            "client_secret": self._secrets.bank_secret,
-            "lender_address": self.lender.address,
-        }
-
-    def _url(self, counterparty: str) -> str:
-        return f"http://{LOOPBACK}:{self._ports[counterparty]}"
 
 
 _COUNTERPARTIES: Final = ("identity_vendor", "bureau", "notifier", "bank")

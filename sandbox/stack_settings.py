@@ -1,0 +1,97 @@
+"""What a stack tells its processes: the product by `CAAS_…`, counterparties by their files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from sandbox.stack_secrets import DATABASE_ROLES
+
+if TYPE_CHECKING:
+    from sandbox.stack import Stack
+
+VENDOR: Final = "identity"
+BANK: Final = "first-harbour-bank"
+
+
+def product_settings(stack: Stack) -> dict[str, str]:
+    """The settings of our processes, as an operator would export them."""
+    secret = stack.secrets
+    settings = {
+        "CAAS_ENVIRONMENT": "sandbox",
+        "CAAS_MASTER_KEYS": json.dumps({"v1": secret.master_key}),
+        "CAAS_TEMPORAL__ADDRESS": stack.temporal.address,
+        "CAAS_TEMPORAL__NAMESPACE": stack.temporal.namespace,
+        "CAAS_API__PORT": str(stack.api_port),
+        "CAAS_ISSUERS": json.dumps(
+            [{"issuer": "urn:caas:sandbox-issuer", "jwks_path": str(stack.issuer.jwks_path)}]
+        ),
+        "CAAS_CHAIN": json.dumps(_chain(stack)),
+        "CAAS_IDENTITY": json.dumps(
+            {
+                "vendor": VENDOR,
+                "url": stack.counterparty_url("identity_vendor"),
+                "api_key": secret.identity_key,
+                "callback_url": stack.api_url,
+                "callback_secrets": [secret.callback_secret],
+            }
+        ),
+        "CAAS_BUREAU": json.dumps(
+            {"url": stack.counterparty_url("bureau"), "api_key": secret.bureau_key}
+        ),
+        "CAAS_NOTIFIER": json.dumps(
+            {"url": stack.counterparty_url("notifier"), "api_key": secret.notifier_key}
+        ),
+        "CAAS_PROVIDERS": json.dumps([_bank(stack)]),
+    }
+    if stack.temporal.ui_url:
+        settings["CAAS_TEMPORAL__UI_ORIGIN"] = stack.temporal.ui_url
+    for role in DATABASE_ROLES:
+        settings[f"CAAS_DATABASE__{role.upper()}_URL"] = stack.database_url(role)
+    return settings
+
+
+def counterparty_settings(stack: Stack, name: str) -> dict[str, Any]:
+    """The configuration of one counterparty, as it reads it."""
+    secret = stack.secrets
+    configs: dict[str, dict[str, Any]] = {
+        "identity_vendor": {
+            "api_key": secret.identity_key,
+            "callback_secret": secret.callback_secret,
+            "delay_s": stack.options.identity_delay_s,
+        },
+        "bureau": {"api_key": secret.bureau_key},
+        "notifier": {"api_key": secret.notifier_key},
+        "bank": {
+            "client_id": BANK,
+            "client_secret": secret.bank_secret,
+            "lender_private_key": stack.lender.private_key,
+            "quote_validity_s": stack.options.quote_validity_s,
+        },
+    }
+    return {**configs[name], "steering_secret": secret.steering}
+
+
+def _chain(stack: Stack) -> dict[str, Any]:
+    at = stack.deployment
+    assert at is not None
+    return {
+        "chain_id": at.chain_id,
+        "rpc_url": stack.chain.rpc_url,
+        "aggregator": at.aggregator,
+        "token": at.token,
+        "token_decimals": at.token_decimals,
+        "confirmations": stack.options.confirmations,
+        "relayer_key": stack.relayer.private_key,
+    }
+
+
+def _bank(stack: Stack) -> dict[str, Any]:
+    return {
+        "provider_id": BANK,
+        "kind": "bank",
+        "url": stack.counterparty_url("bank"),
+        "client_id": BANK,
+        "client_secret": stack.secrets.bank_secret,
+        "lender_address": stack.lender.address,
+    }
