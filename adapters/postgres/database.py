@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -14,6 +15,8 @@ from models.domain.errors import CreditError, Permanent, Unavailable
 from models.domain.ids import new_id
 
 PLATFORM: Final = "platform"
+
+_SET_TENANT: Final = "SELECT set_config('app.tenant_id', $1, true)"
 
 # What a database says when it is away, restarting, full, or asks to try again.
 _TRY_AGAIN: Final = (
@@ -77,6 +80,31 @@ class Transaction:
         )  # fmt: skip
 
 
+class Session:
+    """One connection; its lock and everything it was told end with it."""
+
+    def __init__(self, connection: Any, keyring: Keyring) -> None:
+        self._connection = connection
+        self._keyring = keyring
+
+    async def lock(self, task: int) -> bool:
+        """Whether this session may do the task, which one session at a time does."""
+        return bool(await self._connection.fetchval("SELECT pg_try_advisory_lock($1, 0)", task))
+
+    async def listen(self, channel: str) -> asyncio.Event:
+        """An event that is set whenever somebody commits a notification on the channel."""
+        heard = asyncio.Event()
+        await self._connection.add_listener(channel, lambda *_: heard.set())
+        return heard
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A transaction in this session: it fails if the session, and so its lock, was lost."""
+        async with self._connection.transaction():
+            await self._connection.execute(_SET_TENANT, PLATFORM)
+            yield Transaction(self._connection, PLATFORM, self._keyring)
+
+
 class Database:
     """A pool of connections under one of our roles."""
 
@@ -133,8 +161,18 @@ class Database:
                 self._pool.acquire(timeout=self._timeout_s) as connection,
                 connection.transaction(),
             ):
-                await connection.execute("SELECT set_config('app.tenant_id', $1, true)", tenant_id)
+                await connection.execute(_SET_TENANT, tenant_id)
                 yield Transaction(connection, tenant_id, self.keyring)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """A connection of one's own, for what outlives transactions: locks and notifications.
+
+        Raises Unavailable when the database is away, or once this very connection is lost.
+        """
+        with _unavailable_when_away():
+            async with self._pool.acquire(timeout=self._timeout_s) as connection:
+                yield Session(connection, self.keyring)
 
     async def ready(self) -> bool:
         """Whether the database answers."""

@@ -52,8 +52,8 @@ class UnsealedAuditRow(SQLModel, table=True):
 
     __tablename__ = "audit_unsealed"
 
+    tenant_id: str = text_key()
     audit_seq: int = whole_key()
-    tenant_id: str = text()
 
 
 class AuditSealRow(SQLModel, table=True):

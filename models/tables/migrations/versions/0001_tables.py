@@ -100,9 +100,9 @@ def upgrade() -> None:
     op.create_index("audit_by_subject", "audit_log", ["tenant_id", "subject_id"], unique=False)
     op.create_table(
         "audit_unsealed",
-        sa.Column("audit_seq", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("audit_seq"),
+        sa.Column("audit_seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "audit_seq"),
     )
     op.create_table(
         "audit_seals",

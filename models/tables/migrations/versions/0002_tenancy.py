@@ -70,6 +70,15 @@ CROSS_TENANT = (
     ("chain_accounts", "caas_chain", ("SELECT", "UPDATE")),
 )
 
+# (table, role, columns): whose a thing is and where it stands, of all tenants; nothing sealed.
+DIRECTORY = (
+    (
+        "applications",
+        "caas_relay",
+        "tenant_id, application_id, user_id, stage, state, created_at, updated_at",
+    ),
+)
+
 
 def upgrade() -> None:
     for role in ROLES:
@@ -105,6 +114,9 @@ def _isolate(table: str) -> None:
 
 def _guard_audit_trail() -> None:
     """Rows and seals are written once, whoever asks; each new row waits for the sealer."""
+    for table, role, columns in DIRECTORY:
+        op.execute(f"GRANT SELECT ({columns}) ON {table} TO {role}")
+        op.execute(f"CREATE POLICY {role}_directory ON {table} FOR SELECT TO {role} USING (true)")
     op.execute(
         "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'the audit trail is append-only'; END $$"
@@ -119,8 +131,8 @@ def _guard_audit_trail() -> None:
         )
     op.execute(
         "CREATE FUNCTION await_seal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "INSERT INTO audit_unsealed (audit_seq, tenant_id) VALUES (NEW.seq, NEW.tenant_id); "
-        "RETURN NULL; END $$"
+        "INSERT INTO audit_unsealed (audit_seq, tenant_id) VALUES (NEW.seq, NEW.tenant_id) "
+        "ON CONFLICT DO NOTHING; RETURN NULL; END $$"
     )
     op.execute(
         "CREATE TRIGGER audit_awaits_seal AFTER INSERT ON audit_log "
