@@ -96,9 +96,11 @@ def upgrade() -> None:
                 f"CREATE POLICY {role}_{command.lower()} ON {table} "
                 f"FOR {command} TO {role} USING (true)"
             )
+    for table, role, columns in DIRECTORY:
+        op.execute(f"GRANT SELECT ({columns}) ON {table} TO {role}")
+        op.execute(f"CREATE POLICY {role}_directory ON {table} FOR SELECT TO {role} USING (true)")
     _guard_audit_trail()
     _order_events()
-
 
 
 def _isolate(table: str) -> None:
@@ -114,9 +116,6 @@ def _isolate(table: str) -> None:
 
 def _guard_audit_trail() -> None:
     """Rows and seals are written once, whoever asks; each new row waits for the sealer."""
-    for table, role, columns in DIRECTORY:
-        op.execute(f"GRANT SELECT ({columns}) ON {table} TO {role}")
-        op.execute(f"CREATE POLICY {role}_directory ON {table} FOR SELECT TO {role} USING (true)")
     op.execute(
         "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'the audit trail is append-only'; END $$"
