@@ -1,0 +1,1 @@
+"""What operators and support staff do with applications: look, retry, take back."""
