@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { evmVersion, findImport, loadCompiler, root, standardInput } from "./standard-json.mjs";
 
-const contracts = ["CreditAggregator", "TestUSD"];
+const contracts = ["CreditAggregator", "CreditPool", "TestUSD"];
 const compilerRelease = "0.8.37";
 
 function fail(message) {

@@ -67,6 +67,43 @@ FUNCTIONS = [
     ("5c975abb", "paused()", "bool", "view"),
 ]
 
+LIMITS, CURVE = "(uint256,uint256,uint32,uint32)", "(uint32,uint32,uint32,uint32)"
+
+# What the product and its tests call of a pool.
+POOL_FUNCTIONS = [
+    ("isValidSignature(bytes32,bytes)", "bytes4"),
+    (f"refusalOf({TERMS})", "uint8"),
+    ("nominalRateBps(uint256,uint256)", "uint256"),
+    (
+        "standing()",
+        f"(uint256,address,address,bool,uint256,uint256,uint256,{LIMITS},{CURVE})",
+    ),
+    ("totalAssets()", "uint256"),
+    ("asset()", "address"),
+    ("maxWithdraw(address)", "uint256"),
+]
+# Every way to change anything: ERC-20, ERC-4626, ownership, and the pool's own.
+POOL_CHANGES = {
+    "approve(address,uint256)",
+    "transfer(address,uint256)",
+    "transferFrom(address,address,uint256)",
+    "deposit(uint256,address)",
+    "mint(uint256,address)",
+    "withdraw(uint256,address,address)",
+    "redeem(uint256,address,address)",
+    "transferOwnership(address)",
+    "acceptOwnership()",
+    "renounceOwnership()",
+    "repay(uint256,uint256)",
+    "writeOff(uint256)",
+    "cancelNonce(uint256)",
+    "setUnderwriter(address,bool)",
+    f"setLimits({LIMITS})",
+    f"setCurve({CURVE})",
+    "pause()",
+    "unpause()",
+}
+
 # first four bytes of topic 0, signature, which inputs are indexed
 EVENTS = [
     ("b9fc72ab", "OfferCreated(uint256,address)", "11"),
@@ -135,6 +172,18 @@ def test_there_is_no_other_function() -> None:
     assert set(_entries("CreditAggregator", "function")) == {row[1] for row in FUNCTIONS}
 
 
+def test_the_pool_has_the_functions_of_its_standards_and_its_own() -> None:
+    entries = _entries("CreditPool", "function")
+    for signature, outputs in POOL_FUNCTIONS:
+        assert ",".join(map(_type, entries[signature]["outputs"])) == outputs, signature
+    changing = {
+        signature
+        for signature, entry in entries.items()
+        if entry["stateMutability"] not in ("view", "pure")
+    }
+    assert changing == POOL_CHANGES
+
+
 @pytest.mark.parametrize(("topic", "signature", "indexed"), EVENTS)
 def test_event_is_as_promised(topic: str, signature: str, indexed: str) -> None:
     entry = _entries("CreditAggregator", "event")[signature]
@@ -171,7 +220,7 @@ def test_struct_types_are_hashed_as_promised(struct: str) -> None:
 
 
 def test_artefacts_are_complete() -> None:
-    for name in ("CreditAggregator", "TestUSD"):
+    for name in ("CreditAggregator", "CreditPool", "TestUSD"):
         artefact = _artefact(name)
         assert list(artefact) == [
             "contractName",
