@@ -15,6 +15,15 @@ real vendors' sandboxes the document's number steers the outcome; words combine,
     TWICE           the callback is delivered twice: the same event, the same `webhook-id`
     NEVER           there is no callback, and the check stays pending
 
+It can also be told (steering.py), for the check that a request opens:
+
+    verdict          "clear", "unclear" or "rejected"
+    verdict_after_s  how long it takes
+    callbacks        what is sent, in this order, each after the one before it was answered:
+                     "verdict", "pending", "superseded", "forged", "wrong_verification_id"
+                     (identity_plans.py); [] is silence
+    copies           each "verdict" is sent so often at once
+
 Configuration: {"api_key": "...", "callback_secret": "whsec_<base64>", "delay_s": 0.5}.
 A restarted vendor goes on with the checks and callbacks it owes.
 """
@@ -24,12 +33,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -42,6 +52,7 @@ from starlette.routing import Route
 
 from adapters.identity.callback_signature import decode_secret, sign_callback
 from sandbox.counterparties.answers import AnswerBook, Decided, Refusal
+from sandbox.counterparties.identity_plans import plan_for, variant_of, verdict_event
 from sandbox.counterparties.journal import Journal
 from sandbox.counterparties.serving import (
     Message,
@@ -52,17 +63,16 @@ from sandbox.counterparties.serving import (
     route,
     run,
 )
+from sandbox.counterparties.steering import directive
 
 _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 5.0
 _GIVE_UP_AFTER_S: Final = 600.0
 _CALLBACK_TIMEOUT_S: Final = 10.0
 
-_REASONS: Final = {
-    "clear": None,
-    "unclear": "DOCUMENT_NOT_LEGIBLE",
-    "rejected": "DOCUMENT_NOT_GENUINE",
-}
+# What a forger signs with: nobody gave it to us.
+_FORGERS_SECRET: Final = b"forged, and known to nobody else"
+
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -115,24 +125,6 @@ class CheckRequest(Message):
     person: Person
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a document's number asks the sandbox for."""
-
-    verdict: str
-    delay_s: float
-    deliveries: int
-
-
-def plan_for(document_number: str, usual_delay_s: float) -> Plan:
-    """The table of the module's docstring."""
-    number = document_number.upper()
-    verdict = "rejected" if "REJECT" in number else "unclear" if "UNCLEAR" in number else "clear"
-    slow = re.search(r"SLOW([0-9]{1,4})", number)
-    deliveries = 0 if "NEVER" in number else 2 if "TWICE" in number else 1
-    return Plan(verdict, float(slow[1]) if slow else usual_delay_s, deliveries)
-
-
 class IdentityVendor:
     """Takes checks, decides them later, and calls back until it is heard."""
 
@@ -147,11 +139,12 @@ class IdentityVendor:
         self._events = {
             line["event"]["check_id"]: line["event"] for line in journal.effects("check.completed")
         }
-        self._delivered = [
-            line["event_id"]
+        # How often what was sent has arrived; only verdicts are sent until they are heard.
+        self._arrived = Counter(
+            (line["check_id"], line["sent"])
             for line in journal.replayed
-            if line["kind"] == "callback" and 200 <= line["status"] < 300
-        ]
+            if line["kind"] == "callback" and (line["sent"] != "verdict" or _heard(line["status"]))
+        )
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -175,7 +168,8 @@ class IdentityVendor:
 
         def open_now() -> Decided:
             check_id = "chk_" + hashlib.sha256(key.encode("ascii")).hexdigest()[:32]
-            plan = plan_for(asked.person.document.number, self._config.delay_s)
+            number = asked.person.document.number
+            plan = plan_for(number, self._config.delay_s, partial(directive, request))
             self._checks[check_id] = {
                 "reference": asked.reference,
                 "callback_url": asked.callback_url,
@@ -216,48 +210,44 @@ class IdentityVendor:
         task.add_done_callback(self._tasks.discard)
 
     async def _conclude(self, check_id: str) -> None:
-        """Wait until the verdict is due, decide once, and deliver as often as planned."""
+        """Wait until the verdict is due, decide once, and send what is planned in its order."""
         check = self._checks[check_id]
-        if check["deliveries"] == 0:
+        if not check["callbacks"]:
             return
         await asyncio.sleep(max(0.0, check["due_at"] - time.time()))
         event = self._events.get(check_id) or self._decide(check_id, check)
-        owed = check["deliveries"] - self._delivered.count(event["event_id"])
-        for _ in range(owed):
-            await self._deliver(check["callback_url"], event)
+        arrived = Counter({kind: self._arrived[check_id, kind] for kind in check["callbacks"]})
+        for kind in check["callbacks"]:
+            planned = check["copies"] if kind == "verdict" else 1
+            before = min(planned, arrived[kind])
+            arrived[kind] -= before
+            url = check["callback_url"]
+            await asyncio.gather(
+                *(self._deliver(url, check_id, kind, event) for _ in range(planned - before))
+            )
 
     def _decide(self, check_id: str, check: Mapping[str, Any]) -> dict[str, Any]:
-        event = {
-            "event_id": "evt_" + hashlib.sha256(check_id.encode("ascii")).hexdigest()[:32],
-            "type": "check.completed",
-            "check_id": check_id,
-            "reference": check["reference"],
-            "verdict": check["verdict"],
-            "reason": _REASONS[check["verdict"]],
-            "occurred_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
+        event = verdict_event(check_id, check["reference"], check["verdict"], datetime.now(UTC))
         self._journal.write("effect", check["reference"], effect="check.completed", event=event)
         self._events[check_id] = event
         return event
 
-    async def _deliver(self, callback_url: str, event: Mapping[str, Any]) -> None:
-        """Post the event until it is answered 2xx, or 10 minutes have passed."""
-        body = json.dumps(event, separators=(",", ":")).encode("utf-8")
+    async def _deliver(self, url: str, check_id: str, kind: str, event: Mapping[str, Any]) -> None:
+        """Post the event: a verdict until it is answered 2xx or 10 minutes have passed."""
+        said = variant_of(event, kind)
+        body = json.dumps(said, separators=(",", ":")).encode("utf-8")
+        secret = _FORGERS_SECRET if kind == "forged" else self._secret
         started, pause_s, attempt = time.monotonic(), _FIRST_PAUSE_S, 0
         while time.monotonic() - started < _GIVE_UP_AFTER_S:
             attempt += 1
             # Signed anew each time: an old timestamp would be refused as a replay.
-            signed = sign_callback(self._secret, event["event_id"], body, datetime.now(UTC))
-            status = await self._post(callback_url, body, signed)
+            signed = sign_callback(secret, said["event_id"], body, datetime.now(UTC))
+            status = await self._post(url, body, signed)
+            facts = {"check_id": check_id, "sent": kind, "event_id": said["event_id"]}
             self._journal.write(
-                "callback",
-                event["reference"],
-                event_id=event["event_id"],
-                attempt=attempt,
-                status=status,
+                "callback", event["reference"], **facts, attempt=attempt, status=status
             )
-            if 200 <= status < 300:
-                self._delivered.append(event["event_id"])
+            if kind != "verdict" or _heard(status):
                 return
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
@@ -268,6 +258,10 @@ class IdentityVendor:
             return (await self._client.post(url, content=body, headers=headers)).status_code
         except httpx.HTTPError:
             return 0
+
+
+def _heard(status: int) -> bool:
+    return 200 <= status < 300
 
 
 def build(config: Mapping[str, Any], log: Path) -> Starlette:
