@@ -12,9 +12,17 @@ import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.domain.failpoints import ENVIRONMENT_VARIABLE as FAILPOINTS_VARIABLE
@@ -150,6 +158,31 @@ class SanctionsSettings(Section):
     accept_incomplete: bool = False
 
 
+class KafkaSettings(Section):
+    """Where events go; without these settings they wait in the outbox.
+
+    The topic exists already, with all the partitions it will ever have: more of them would move
+    keys, and a key's order begins anew where it moves to.
+    """
+
+    bootstrap_servers: str = Field(min_length=1)  # host:port, several with commas
+    topic: str = Field(default="caas.events", pattern=r"^[A-Za-z0-9._-]{1,249}$")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str | None = None
+    password: SecretStr | None = None
+    # Certificates: whom we trust (the system's, unless set), and who we are where that is asked.
+    ca_path: Path | None = None
+    certificate_path: Path | None = None
+    key_path: Path | None = None
+
+    @model_validator(mode="after")
+    def _says_who_we_are(self) -> Self:
+        if self.security_protocol.startswith("SASL") and not (self.username and self.password):
+            raise ValueError(f"{self.security_protocol} needs a username and a password")
+        return self
+
+
 class APISettings(Section):
     """The HTTP front door."""
 
@@ -184,6 +217,7 @@ class Settings(BaseSettings):
     rules_path: Path = ROOT / "models/policy/rules"
     model_path: Path = ROOT / "models/risk/artifacts"
     offers_deadline_s: float = Field(default=5.0, gt=0, le=60)
+    kafka: KafkaSettings | None = None
     api: APISettings = APISettings()
 
     def master_key_bytes(self) -> Mapping[str, bytes]:

@@ -28,13 +28,15 @@ from adapters.chain import eip712
 from adapters.http import HTTPCaller, new_client
 from adapters.identity.callback_signature import decode_secret
 from adapters.identity.verifier import HTTPIdentityVerifier
+from adapters.notices.mail_house import HTTPMailHouse
 from adapters.postgres.applications import PostgresApplications
 from adapters.postgres.callbacks import PostgresCallbacks
 from adapters.postgres.database import Database
 from adapters.postgres.decisions import PostgresDecisionRecords
 from adapters.postgres.idempotency import IdempotentWrites
 from adapters.postgres.kyc import PostgresKYCRecords
-from adapters.postgres.loans import PostgresApplicationClosing, PostgresLoanBook
+from adapters.postgres.loans import PostgresLoanBook
+from adapters.postgres.notices import PostgresApplicationEndings
 from adapters.postgres.offers import PostgresOfferRecords
 from adapters.postgres.reviews import PostgresReviewRecords
 from adapters.postgres.risk import PostgresRiskRecords
@@ -42,8 +44,10 @@ from adapters.postgres.settlements import PostgresChainRecords
 from adapters.postgres.sweeping import PostgresStartIntents
 from adapters.postgres.watching import PostgresOpenSettlements
 from adapters.providers.bank import BankProvider
+from adapters.relay import OutboxRelay
 from adapters.sanctions.fail_closed import FailClosedScreener
 from adapters.sanctions.ofac import OFACScreener, SanctionsListUnavailable
+from adapters.sealer import AuditSealer
 from adapters.sweeper import Sweeper
 from adapters.temporal import LentFunctions, PayloadDesk, connect
 from adapters.vault import Keyring
@@ -124,7 +128,7 @@ class Wiring:
 
     async def chain(self) -> EVMSettlementChain:
         """The chain with its relaying key: for the chain lane alone."""
-        # web3 takes a second and a half to load; processes that do not sign do not pay for it.
+        # The signing library takes most of a second to load: processes that do not sign do not pay.
         from adapters.chain.aggregator import EVMSettlementChain  # noqa: PLC0415
 
         if self._chain is None:
@@ -166,6 +170,13 @@ class Wiring:
             terms_hash=eip712.terms_hash,
             lender_address=provider.lender_address,
         )
+
+    def mail_house(self) -> HTTPMailHouse:
+        """Who carries letters to applicants."""
+        notifier = self.settings.notifier
+        if notifier is None:
+            raise missing("NOTIFIER", "the role workflows")
+        return HTTPMailHouse(self.caller(notifier.url, 10.0), notifier.api_key.get_secret_value())
 
     def screener(self) -> NameScreener:
         """The sanctions list; without a usable one, a screener that clears nobody."""
@@ -220,7 +231,7 @@ class Wiring:
                 deadline_s=self.settings.offers_deadline_s,
             ),
             LoanBookActivities(PostgresLoanBook(app)),
-            NoticeActivities(PostgresApplicationClosing(app)),
+            NoticeActivities(PostgresApplicationEndings(app), self.mail_house()),
         ]
 
     async def risk_activities(self) -> RiskActivities:
@@ -270,6 +281,25 @@ class Wiring:
         """What restarts what a crash left behind."""
         relay = await self.database("relay")
         return Sweeper(PostgresStartIntents(relay), PostgresCallbacks(relay), await self.messages())
+
+    async def sealer(self) -> AuditSealer:
+        """What chains the audit trail."""
+        return AuditSealer(await self.database("relay"))
+
+    async def relays(self) -> list[OutboxRelay]:
+        """What publishes events; nothing without a broker, and the outbox waits."""
+        kafka = self.settings.kafka
+        if kafka is None:
+            log.warning("events_wait", reason="CAAS_KAFKA is not set")
+            return []
+        # Only this role talks to the broker; the others do not load its client.
+        from adapters.kafka import KafkaAccess, KafkaBroker  # noqa: PLC0415
+
+        try:
+            broker = KafkaBroker(KafkaAccess(**kafka.model_dump()))
+        except OSError as error:
+            raise WrongSetting(f"CAAS_KAFKA: {type(error).__name__} of a certificate") from error
+        return [OutboxRelay(await self.database("relay"), broker)]
 
 
 @asynccontextmanager

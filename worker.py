@@ -3,7 +3,7 @@
     workflows   all workflows; local activities on our database; vendors and lenders' offers
     scoring     evidence and the risk model (its own processes: it is bound to the processor)
     chain       the only role with the relaying key: signs, sends, and watches blocks
-    relay       starts and delivers what a crash left behind
+    relay       publishes events, seals the audit trail, starts and delivers what a crash left
 
 One process may have several roles: repeat `--role`.
 """
@@ -29,6 +29,7 @@ from models.domain.errors import CreditError
 from models.domain.routing import CHAIN_QUEUE, SCORING_QUEUE, WORKFLOWS_QUEUE
 from settings import Settings, WrongSetting, settings_or_exit
 from wiring import LENT_FUNCTIONS, Wiring, wired
+from workflows.adverse_action import AdverseActionWorkflow
 from workflows.credit_application import CreditApplicationWorkflow
 from workflows.kyc import KYCWorkflow
 from workflows.risk_scoring import RiskScoringWorkflow
@@ -36,7 +37,13 @@ from workflows.settlement import SettlementWorkflow
 
 log = structlog.get_logger()
 
-WORKFLOWS = [CreditApplicationWorkflow, KYCWorkflow, RiskScoringWorkflow, SettlementWorkflow]
+WORKFLOWS = [
+    CreditApplicationWorkflow,
+    KYCWorkflow,
+    RiskScoringWorkflow,
+    SettlementWorkflow,
+    AdverseActionWorkflow,
+]
 
 # Values and activity signatures are pure and shared; workflow files themselves stay sandboxed.
 SANDBOX = SandboxedWorkflowRunner(
@@ -75,7 +82,7 @@ async def _parts(role: str, wiring: Wiring) -> list[Any]:
             activities = [await wiring.chain_activities()]
             return [await _worker(wiring, CHAIN_QUEUE, activities), await wiring.watcher()]
         case "relay":
-            return [await wiring.sweeper()]
+            return [await wiring.sweeper(), await wiring.sealer(), *await wiring.relays()]
         case _:
             raise WrongSetting(f"--role: {role!r} is none of workflows, scoring, chain, relay")
 

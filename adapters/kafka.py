@@ -26,6 +26,7 @@ from aiokafka.errors import (
     UnsupportedForMessageFormatError,
 )
 from aiokafka.partitioner import DefaultPartitioner
+from pydantic import SecretStr
 
 from adapters.kafka_mapping import Record, UnspeakableEvent, record_of
 from models.domain.events import Event, Publication, Refusal
@@ -50,14 +51,14 @@ _partition_of = DefaultPartitioner()
 
 @dataclass(frozen=True)
 class KafkaAccess:
-    """How to reach the brokers; secrets stay out of its text."""
+    """How to reach the brokers; the settings' section, field by field."""
 
     bootstrap_servers: str
     topic: str
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str = "PLAIN"
     username: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: SecretStr | None = None
     ca_path: Path | None = None
     certificate_path: Path | None = None
     key_path: Path | None = None
@@ -76,7 +77,8 @@ class KafkaAccess:
         if self.security_protocol.startswith("SASL"):
             options["sasl_mechanism"] = self.sasl_mechanism
             options["sasl_plain_username"] = self.username
-            options["sasl_plain_password"] = self.password
+            assert self.password is not None
+            options["sasl_plain_password"] = self.password.get_secret_value()
         return options
 
 

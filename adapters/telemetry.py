@@ -56,6 +56,8 @@ def _speak_without_messages() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_FramesOnly())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    # It reports every attempt of an outage, ten a second; the relay says once that there is one.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     for name in ("uvicorn", "uvicorn.error", "temporalio", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -180,6 +180,8 @@ def endpoints(stack: Stack) -> dict[str, Any]:
         "temporal": stack.temporal.address,
         "namespace": stack.temporal.namespace,
         "ui": stack.temporal.ui_url,
+        "kafka": stack.kafka.address,
+        "topic": stack.kafka.topic,
         "chains": [{"chain_id": stack.chain.chain_id, "rpc": stack.chain.rpc_url}],
         "contracts": {
             "aggregator": stack.deployment.aggregator,

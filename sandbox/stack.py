@@ -23,6 +23,7 @@ from adapters.postgres.schema import migrate
 from sandbox.counterparties.issuer import SandboxIssuer
 from sandbox.services.chain import SANDBOX_CHAIN_ID, Anvil
 from sandbox.services.deployment import Deployment, deploy
+from sandbox.services.kafka import KafkaBroker
 from sandbox.services.ports import LOOPBACK, claim_port, port_number
 from sandbox.services.postgres import Postgres
 from sandbox.services.process import ManagedProcess
@@ -61,7 +62,7 @@ class StackOptions:
     def ports_from(environment: Mapping[str, str]) -> dict[str, int]:
         """Ports set by `CAAS_…_PORT`; NotAPortError names the one that is no port."""
         ports = {}
-        for name in ("API", "POSTGRES", "TEMPORAL", "TEMPORAL_UI", "CHAIN"):
+        for name in ("API", "POSTGRES", "TEMPORAL", "TEMPORAL_UI", "CHAIN", "KAFKA"):
             text = environment.get(f"CAAS_{name}_PORT", "")
             if text:
                 ports[name] = port_number(text, f"CAAS_{name}_PORT")
@@ -79,6 +80,7 @@ class Stack:
         self.chain = Anvil(
             self.state_dir, SANDBOX_CHAIN_ID, options.block_time_s, ports.get("CHAIN")
         )
+        self.kafka = KafkaBroker(self.state_dir, ports.get("KAFKA"))
         self.api_port = claim_port(ports.get("API"), "CAAS_API_PORT")
         self.temporal = TemporalServer(
             self.state_dir,
@@ -105,7 +107,10 @@ class Stack:
     async def start(self, say: Say = lambda _: None) -> None:
         """Start everything in the order it is needed; `say` hears what is ready."""
         await asyncio.gather(
-            self._start_database(say), self._start_chain(say), self._start_temporal(say)
+            self._start_database(say),
+            self._start_chain(say),
+            self._start_temporal(say),
+            self._start_kafka(say),
         )
         await asyncio.gather(*(self._start_counterparty(name) for name in _COUNTERPARTIES))
         say("identity vendor, credit bureau, mail house and bank")
@@ -115,12 +120,14 @@ class Stack:
     async def stop(self) -> None:
         """Stop everything in the reverse order; leaves no process."""
         await asyncio.gather(*(each.terminate() for each in self.processes.values()))
-        await asyncio.gather(self.temporal.stop(), self.postgres.stop(), self.chain.stop())
+        await asyncio.gather(*(each.stop() for each in self._services()))
 
     def managed(self) -> list[ManagedProcess]:
         """The processes of a started stack, as they are now."""
-        services = (self.postgres, self.chain, self.temporal)
-        return [*(each.process for each in services), *self.processes.values()]
+        return [*(each.process for each in self._services()), *self.processes.values()]
+
+    def _services(self) -> tuple[Postgres | Anvil | TemporalServer | KafkaBroker, ...]:
+        return self.postgres, self.chain, self.temporal, self.kafka
 
     async def start_api(self, extra: Mapping[str, str] | None = None) -> ManagedProcess:
         """Start the API as it is started anywhere."""
@@ -216,6 +223,10 @@ class Stack:
         await self.temporal.start()
         say("Temporal")
 
+    async def _start_kafka(self, say: Say) -> None:
+        await self.kafka.start()
+        say(f"Kafka broker with the topic {self.kafka.topic}")
+
     async def _start_counterparty(self, name: str) -> None:
         home = self.state_dir / "counterparties"
         home.mkdir(parents=True, exist_ok=True)
@@ -267,7 +278,16 @@ async def _answers(url: str) -> bool:
 
 def forget_earlier_run(state_dir: Path) -> None:
     """Remove the data an earlier run left: a new run starts with nothing."""
-    for name in ("postgres", "temporal", "anvil", "counterparties", "issuer", "logs", "processes"):
+    for name in (
+        "postgres",
+        "temporal",
+        "anvil",
+        "kafka",
+        "counterparties",
+        "issuer",
+        "logs",
+        "processes",
+    ):
         shutil.rmtree(state_dir / name, ignore_errors=True)
     for name in ("wallets.seed", "endpoints.json", "result.json"):
         (state_dir / name).unlink(missing_ok=True)

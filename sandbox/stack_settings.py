@@ -42,6 +42,9 @@ def product_settings(stack: Stack) -> dict[str, str]:
         "CAAS_NOTIFIER": json.dumps(
             {"url": stack.counterparty_url("notifier"), "api_key": secret.notifier_key}
         ),
+        "CAAS_KAFKA": json.dumps(
+            {"bootstrap_servers": stack.kafka.address, "topic": stack.kafka.topic}
+        ),
         "CAAS_PROVIDERS": json.dumps([_bank(stack)]),
     }
     if stack.temporal.ui_url:
