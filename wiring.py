@@ -34,6 +34,7 @@ from adapters.postgres.callbacks import PostgresCallbacks
 from adapters.postgres.database import Database
 from adapters.postgres.decisions import PostgresDecisionRecords
 from adapters.postgres.idempotency import IdempotentWrites
+from adapters.postgres.information import PostgresInformation
 from adapters.postgres.kyc import PostgresKYCRecords
 from adapters.postgres.loans import PostgresLoanBook
 from adapters.postgres.notices import PostgresApplicationEndings
@@ -280,7 +281,12 @@ class Wiring:
     async def sweeper(self) -> Sweeper:
         """What restarts what a crash left behind."""
         relay = await self.database("relay")
-        return Sweeper(PostgresStartIntents(relay), PostgresCallbacks(relay), await self.messages())
+        return Sweeper(
+            PostgresStartIntents(relay),
+            PostgresCallbacks(relay),
+            PostgresInformation(relay),
+            await self.messages(),
+        )
 
     async def sealer(self) -> AuditSealer:
         """What chains the audit trail."""

@@ -141,7 +141,7 @@ class ChainActivities:
         signature = confirmation.lender_signature
         if confirmation.terms_hash != quote.terms_hash:
             raise Permanent("TERMS_CHANGED", quote.provider_id)
-        if not self._chain.signed_by_lender(quote.terms, signature):
+        if not await self._chain.signed_by_lender(quote.terms, signature):
             raise Permanent("LENDER_SIGNATURE_INVALID", quote.provider_id)
         await self._records.record_confirmation(order, signature)
         failpoint("settlement.lender_confirmed")
@@ -176,4 +176,14 @@ class LoanBookActivities:
     @activity.defn(name="fail_settlement")
     async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
         """Record that this settlement pays nobody."""
-        return await self._records.fail_settlement(application, reason)
+        outcome = await self._records.fail_settlement(application, reason)
+        failpoint("settlement.failed")
+        return outcome
+
+    @activity.defn(name="follow_settlement")
+    async def follow_settlement(self, application: ApplicationRef) -> SettlementOutcome:
+        """How the settlement that is on record ends; Transient while it is open."""
+        outcome = await self._records.outcome(application)
+        if outcome is None:
+            raise Transient("NOT_SETTLED_YET", application.application_id)
+        return outcome

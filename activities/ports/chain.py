@@ -56,8 +56,12 @@ class SettlementChain(Protocol):
         """The EIP-712 struct hash of the terms, 0x hex."""
         ...
 
-    def signed_by_lender(self, terms: LoanTerms, signature: str) -> bool:
-        """Whether the terms' lender signed exactly these terms for this venue."""
+    async def signed_by_lender(self, terms: LoanTerms, signature: str) -> bool:
+        """Whether the terms' lender signed exactly these terms for this venue.
+
+        An account by its key; a contract by its own answer at the newest block (ERC-1271), which
+        may be another by the block that settles. Raises Transient when it cannot be asked.
+        """
         ...
 
     async def simulate(

@@ -1,8 +1,6 @@
 """One EVM chain with its CreditAggregator: simulate, sign, send and read settlements.
 
 Knows nothing of the database: whoever calls persists a signed transaction before it is broadcast.
-Contract lenders (ERC-1271) are judged by the contract in `simulate`; `signed_by_lender` knows
-plain accounts only.
 """
 
 from __future__ import annotations
@@ -109,13 +107,25 @@ class EVMSettlementChain:
         """The EIP-712 struct hash of the terms, 0x hex; raises Invalid for impossible terms."""
         return eip712.terms_hash(terms)
 
-    def signed_by_lender(self, terms: LoanTerms, signature: str) -> bool:
-        """Whether the terms' lender, a plain account, signed exactly these terms; never raises."""
+    async def signed_by_lender(self, terms: LoanTerms, signature: str) -> bool:
+        """Whether the terms' lender signed exactly these terms; a contract is asked (ERC-1271).
+
+        A key's own signature needs no answer of the chain. Raises Transient when it cannot be
+        asked; False for whatever is no signature.
+        """
         try:
             digest = eip712.terms_digest(terms, self.venue.chain_id, self.venue.aggregator)
+            if eip712.signed_by(digest, signature, terms.lender):
+                return True
+            call = {
+                "to": terms.lender,
+                "data": mapping.is_valid_signature_calldata(digest, signature),
+            }
         except Invalid:
             return False
-        return eip712.signed_by(digest, signature, terms.lender)
+        [answer] = await self._rpc.batch([("eth_call", (call, "latest"))])
+        # An account without code answers nothing, and a contract may revert: neither is a yes.
+        return mapping.answered_word(answer) == mapping.ERC1271_YES
 
     async def simulate(
         self, terms: LoanTerms, lender_signature: str, acceptance: Acceptance

@@ -1,6 +1,7 @@
 """CreditAggregator in the node's terms: calldata, reverts, fees, refusals and receipts. Pure.
 
 Sources: contracts/artifacts/CreditAggregator.json (custom errors), ERC-6093 (the token's errors),
+ERC-1271 (contracts that sign),
 Solidity's Error(string) and Panic(uint256), EIP-1559 (fees), the Ethereum JSON-RPC specification.
 """
 
@@ -37,6 +38,7 @@ SETTLE: Final = f"settle({','.join(SETTLE_TYPES)})"
 IS_SETTLED: Final = "isSettled(bytes32)"
 DOMAIN_SEPARATOR: Final = "domainSeparator()"
 DECIMALS: Final = "decimals()"
+IS_VALID_SIGNATURE: Final = "isValidSignature(bytes32,bytes)"
 
 # What the token of a lender may say (ERC-6093); the aggregator passes it on unchanged.
 _TOKEN_ERRORS: Final = (
@@ -53,6 +55,7 @@ _MAX_PRIORITY_FEE_WEI: Final = 3_000_000_000
 _EXECUTION_REVERTED: Final = 3  # geth, anvil, Erigon; others say it in words
 _QUANTITY: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _WORD: Final = re.compile(r"0x[0-9a-fA-F]{64}")
+_BYTES: Final = re.compile(r"0x([0-9a-fA-F]{2})*")
 
 
 class Refusal(StrEnum):
@@ -77,6 +80,10 @@ _REFUSALS: Final[tuple[tuple[Refusal, tuple[str, ...]], ...]] = (
 def selector(signature: str) -> bytes:
     """The four bytes by which a function or an error is known."""
     return keccak(signature.encode("ascii"))[:4]
+
+
+# ERC-1271's magic value, padded to the word in which a bytes4 is returned.
+ERC1271_YES: Final = int.from_bytes(selector(IS_VALID_SIGNATURE).ljust(32, b"\x00"), "big")
 
 
 def settle_calldata(terms: LoanTerms, lender_signature: str, acceptance: Acceptance) -> str:
@@ -115,6 +122,14 @@ def settle_calldata(terms: LoanTerms, lender_signature: str, acceptance: Accepta
 def is_settled_calldata(loan_reference: str) -> str:
     """The call of `isSettled`, 0x hex."""
     return "0x" + (selector(IS_SETTLED) + bytes.fromhex(loan_reference[2:])).hex()
+
+
+def is_valid_signature_calldata(digest: bytes, signature: str) -> str:
+    """The question to a contract whether it signed; raises Invalid for what is no 0x hex."""
+    if _BYTES.fullmatch(signature) is None:
+        raise Invalid("VALUE_NOT_ENCODABLE", "signature")
+    arguments = encode(["bytes32", "bytes"], [digest, bytes.fromhex(signature[2:])])
+    return "0x" + (selector(IS_VALID_SIGNATURE) + arguments).hex()
 
 
 def revert_of(refused: RPCError) -> Permanent | Transient | None:

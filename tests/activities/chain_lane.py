@@ -116,7 +116,7 @@ class SteadyChain:
     def terms_hash(self, terms: LoanTerms) -> str:
         return QUOTE.terms_hash
 
-    def signed_by_lender(self, terms: LoanTerms, signature: str) -> bool:
+    async def signed_by_lender(self, terms: LoanTerms, signature: str) -> bool:
         return self.signature_is_valid
 
     async def simulate(

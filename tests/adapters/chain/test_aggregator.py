@@ -95,7 +95,7 @@ async def test_a_loan_is_settled_once_and_exactly(
     one = loan()
     before = await chain.balance_units(borrower.address)
     lender_before = await chain.balance_units(chain.lender.address)
-    assert settlement.signed_by_lender(one.terms, one.lender_signature)
+    assert await settlement.signed_by_lender(one.terms, one.lender_signature)
     assert not await settlement.is_settled(one.terms.loan_reference)
 
     transaction = await prepare(settlement, one)
@@ -136,7 +136,7 @@ async def test_what_was_not_signed_is_refused_by_the_contract(
 
     foreign = eip712.sign_terms(one.terms, CHAIN_ID + 1, settlement.venue.aggregator,
                                 chain.lender.private_key)  # fmt: skip
-    assert not settlement.signed_by_lender(one.terms, foreign)
+    assert not await settlement.signed_by_lender(one.terms, foreign)
     assert await refusal(settlement, replace(one, lender_signature=foreign)) == (
         "InvalidLenderSignature"
     )
@@ -399,12 +399,14 @@ async def test_the_key_is_in_no_text(
     assert address_of(chain.relayer.private_key) == adapter.sender
 
 
-def test_impossible_terms_are_signed_by_nobody(
+async def test_impossible_terms_are_signed_by_nobody(
     settlement: EVMSettlementChain, loan: MakeLoan
 ) -> None:
     one = loan()
-    assert not settlement.signed_by_lender(replace(one.terms, principal=-1), one.lender_signature)
-    assert not settlement.signed_by_lender(one.terms, "garbage")
+    assert not await settlement.signed_by_lender(
+        replace(one.terms, principal=-1), one.lender_signature
+    )
+    assert not await settlement.signed_by_lender(one.terms, "garbage")
     with pytest.raises(Invalid):
         settlement.terms_hash(replace(one.terms, principal=-1))
 

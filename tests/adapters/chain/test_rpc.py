@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from web3 import AsyncWeb3
 
 from adapters.chain.rpc import JSONRPCProvider, RPCError
 from models.domain.errors import Transient, Unavailable
+from settings import ROOT
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -193,12 +195,9 @@ async def test_a_bad_batch_answer_is_transient_and_named(body: str, code: str) -
     assert failed.value.code == code
 
 
-async def test_web3_works_over_it() -> None:
-    async def chain_seven(request: web.Request) -> web.Response:
-        asked = json.loads(await request.read())
-        return web.json_response({"jsonrpc": "2.0", "id": asked["id"], "result": "0x7"})
-
-    async with node(chain_seven) as provider:
-        w3 = AsyncWeb3(provider)
-        assert await w3.eth.chain_id == 7
-        assert await w3.is_connected()
+def test_reading_a_chain_does_not_load_web3() -> None:
+    script = "import sys, adapters.chain.rpc; print({'web3', 'eth_abi'} & set(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.strip() == "set()"
