@@ -75,6 +75,7 @@ class OfferActivities:
     async def record_acceptance(self, application: ApplicationRef, request: AcceptOffer) -> None:
         """Keep which offer was accepted, by whom, and the borrower's signature."""
         await self._records.record_acceptance(application, request)
+        failpoint("acceptance.recorded")
 
     async def _ask(
         self, provider: CreditProvider, request: QuoteRequest

@@ -11,6 +11,7 @@ import structlog
 
 from activities.ports.workflow_messages import WorkflowMessages
 from adapters.postgres.callbacks import PostgresCallbacks, StoredCallback
+from adapters.postgres.information import AnsweredRequest, PostgresInformation
 from adapters.postgres.sweeping import PostgresStartIntents
 from models.domain.errors import CreditError
 
@@ -28,10 +29,12 @@ class Sweeper:
         self,
         intents: PostgresStartIntents,
         callbacks: PostgresCallbacks,
+        information: PostgresInformation,
         messages: WorkflowMessages,
     ) -> None:
         self._intents = intents
         self._callbacks = callbacks
+        self._information = information
         self._messages = messages
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -45,12 +48,14 @@ class Sweeper:
                 await asyncio.wait_for(stop.wait(), SWEEP_EVERY_S)
 
     async def sweep(self) -> tuple[int, int]:
-        """One round; returns how many were started and how many callbacks delivered."""
+        """One round; returns how many were started and how many messages delivered."""
         started = delivered = 0
         for application in await self._intents.unstarted(BATCH):
             started += await self._attempt(self._messages.start_application(application))
         for vendor, stored in await self._callbacks.undelivered(BATCH):
             delivered += await self._attempt(self._deliver(vendor, stored))
+        for answered in await self._information.undelivered(BATCH):
+            delivered += await self._attempt(self._tell(answered))
         if started or delivered:
             log.info("swept", count=started + delivered)
         return started, delivered
@@ -58,6 +63,10 @@ class Sweeper:
     async def _deliver(self, vendor: str, stored: StoredCallback) -> None:
         await self._messages.tell_verification(stored.person, stored.callback)
         await self._callbacks.delivered(vendor, stored)
+
+    async def _tell(self, answered: AnsweredRequest) -> None:
+        await self._messages.tell_information(answered.workflow_id, answered.provided)
+        await self._information.delivered(answered)
 
     async def _attempt(self, work: Awaitable[None]) -> bool:
         """Whether it worked; one item's trouble is not the others'."""

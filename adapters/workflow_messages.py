@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from temporalio.client import (
     Client,
@@ -21,24 +21,48 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from models.domain.application import ApplicationRef, Stage, State
-from models.domain.errors import Conflict, CreditError, Invalid, InvariantViolated, Unavailable
-from models.domain.ids import application_workflow_id, kyc_workflow_id, settlement_workflow_id
+from models.domain.application import ApplicationRef, Stage, State, Withdrawal
+from models.domain.errors import (
+    Conflict,
+    CreditError,
+    Invalid,
+    InvariantViolated,
+    NotFound,
+    Unavailable,
+)
+from models.domain.ids import (
+    application_workflow_id,
+    kyc_workflow_id,
+    notice_workflow_id,
+    settlement_workflow_id,
+)
 from models.domain.kyc import KYCStanding, PersonRef, VerificationCallback
+from models.domain.notice import NoticeHandedOver
 from models.domain.offer import AcceptOffer
-from models.domain.review import ReviewDecision
+from models.domain.review import (
+    Assignment,
+    InformationAsked,
+    InformationProvided,
+    ReviewDecision,
+    ReviewEnd,
+)
 from models.domain.routing import (
     ACCEPT_OFFER,
     APPLICATION_WORKFLOW,
+    ASK_APPLICANT,
     DECIDE_REVIEW,
     IDENTITY_CONCLUDED,
+    INFORMATION_PROVIDED,
     JOIN,
     KYC_WORKFLOW,
+    NOTICE_HANDED_OVER,
+    REASSIGN_REVIEW,
     SEARCH_STAGE,
     SEARCH_STATE,
     SEARCH_TENANT,
     SETTLEMENT_OBSERVED,
     VERIFICATION_ANSWERED,
+    WITHDRAW,
     WORKFLOWS_QUEUE,
 )
 from models.domain.settlement import FinalitySignal
@@ -106,7 +130,8 @@ class TemporalMessages:
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 start_signal=JOIN,
                 start_signal_args=[application_id],
-                search_attributes=search_attributes(person.tenant_id, "identity", "processing"),
+                # A person has no state of an application; those who search for one are not misled.
+                search_attributes=search_attributes(person.tenant_id, Stage.IDENTITY),
                 static_summary="Identity verification of a person",
                 rpc_timeout=RPC_TIMEOUT,
             )
@@ -136,11 +161,44 @@ class TemporalMessages:
         workflow_id = application_workflow_id(application.tenant_id, application.application_id)
         await self._update(workflow_id, ACCEPT_OFFER, request, update_id)
 
+    async def withdraw(
+        self, application: ApplicationRef, withdrawal: Withdrawal, update_id: str
+    ) -> None:
+        """Deliver a withdrawal. Raises Refused, Unavailable."""
+        workflow_id = application_workflow_id(application.tenant_id, application.application_id)
+        await self._update(workflow_id, WITHDRAW, withdrawal, update_id)
+
     async def decide_review(
         self, workflow_id: str, decision: ReviewDecision, update_id: str
+    ) -> ReviewEnd | None:
+        """Deliver a decision; None: another approval is needed. Raises Refused, Unavailable."""
+        ended = await self._update(workflow_id, DECIDE_REVIEW, decision, update_id)
+        return ReviewEnd(ended) if ended is not None else None
+
+    async def reassign_review(
+        self, workflow_id: str, assignment: Assignment, update_id: str
     ) -> None:
-        """Deliver a review decision. Raises Refused, Unavailable."""
-        await self._update(workflow_id, DECIDE_REVIEW, decision, update_id)
+        """Give a review to another person. Raises Refused, Unavailable."""
+        await self._update(workflow_id, REASSIGN_REVIEW, assignment, update_id)
+
+    async def ask_applicant(
+        self, workflow_id: str, asked: InformationAsked, update_id: str
+    ) -> datetime:
+        """Ask the applicant; returns until when they may answer. Raises Refused, Unavailable."""
+        due_at: str = await self._update(workflow_id, ASK_APPLICANT, asked, update_id)
+        return datetime.fromisoformat(due_at)
+
+    async def tell_information(self, workflow_id: str, provided: InformationProvided) -> None:
+        """The applicant has answered."""
+        await self._signal(workflow_id, INFORMATION_PROVIDED, provided)
+
+    async def tell_notice(
+        self, tenant_id: str, application_id: str, handed_over: NoticeHandedOver
+    ) -> None:
+        """A named person has delivered the notice. NotFound when nothing waits for it."""
+        workflow_id = notice_workflow_id(tenant_id, application_id)
+        if not await self._signal(workflow_id, NOTICE_HANDED_OVER, handed_over):
+            raise NotFound("NOTICE_NOT_WAITING")
 
     async def ready(self) -> bool:
         """Whether Temporal answers."""
@@ -149,7 +207,8 @@ class TemporalMessages:
         except _AWAY:
             return False
 
-    async def _signal(self, workflow_id: str, name: str, message: object) -> None:
+    async def _signal(self, workflow_id: str, name: str, message: object) -> bool:
+        """Whether somebody was there to be told."""
         handle = self._client.get_workflow_handle(workflow_id)
         try:
             await handle.signal(name, message, rpc_timeout=RPC_TIMEOUT)
@@ -157,11 +216,15 @@ class TemporalMessages:
             # Who has ended needs no message; who never was cannot be told.
             if not _is_absent(error):
                 raise _unavailable(error) from error
+            return False
+        return True
 
-    async def _update(self, workflow_id: str, name: str, message: object, update_id: str) -> None:
+    async def _update(self, workflow_id: str, name: str, message: object, update_id: str) -> Any:
         handle = self._client.get_workflow_handle(workflow_id)
         try:
-            await handle.execute_update(name, message, id=update_id, rpc_timeout=UPDATE_TIMEOUT)
+            return await handle.execute_update(
+                name, message, id=update_id, rpc_timeout=UPDATE_TIMEOUT
+            )
         except WorkflowUpdateFailedError as error:
             raise _refusal(error.cause) from error
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
@@ -189,9 +252,13 @@ def _unavailable(error: Exception) -> Unavailable:
     return Unavailable("TEMPORAL_UNAVAILABLE", status)
 
 
-def search_attributes(tenant_id: str, stage: str, state: str) -> TypedSearchAttributes:
+def search_attributes(
+    tenant_id: str, stage: str, state: str | None = None
+) -> TypedSearchAttributes:
     """What the Web UI can filter by."""
-    values = ((SEARCH_TENANT, tenant_id), (SEARCH_STAGE, stage), (SEARCH_STATE, state))
+    values = [(SEARCH_TENANT, tenant_id), (SEARCH_STAGE, stage)]
+    if state is not None:
+        values.append((SEARCH_STATE, state))
     return TypedSearchAttributes(
         [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values]
     )

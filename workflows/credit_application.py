@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.common import WorkflowIDReusePolicy
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.compliance import ComplianceActivities
@@ -19,29 +20,29 @@ with workflow.unsafe.imports_passed_through():
         ApplicationRef,
         Stage,
         State,
+        Withdrawal,
     )
     from models.domain.decision import Outcome, Verdict
     from models.domain.ids import (
         application_workflow_id,
-        risk_workflow_id,
-        settlement_workflow_id,
     )
     from models.domain.kyc import KYCStanding, KYCStatus
+    from models.domain.notice import NoticeRef
     from models.domain.offer import AcceptOffer, OfferBook
-    from models.domain.review import ReviewDecision, ReviewKind, ReviewRequest
+    from models.domain.review import ReviewEnd, ReviewKind, ReviewRequest
     from models.domain.routing import (
         ACCEPT_OFFER,
         APPLICATION_WORKFLOW,
-        DECIDE_REVIEW,
         IDENTITY_CONCLUDED,
+        WITHDRAW,
     )
     from models.domain.settlement import (
-        SettlementOrder,
-        SettlementOutcome,
         SettlementState,
         ending_of_failure,
     )
     from workflows.acceptance import check_acceptance
+    from workflows.children import score, send_notice, settle
+    from workflows.failures import code_of, not_recorded
     from workflows.options import (
         OFFERS,
         OWN_DATABASE,
@@ -49,13 +50,15 @@ with workflow.unsafe.imports_passed_through():
         STAGE,
         STATE,
     )
-    from workflows.review import ReviewDesk
-    from workflows.risk_scoring import RiskScoringWorkflow
-    from workflows.settlement import SettlementWorkflow
+    from workflows.review import ReviewDesk, Reviewed
+
+
+# The row in our database is the authority: a workflow that finds it closed ends as it says.
+APPLICATION_CLOSED = "APPLICATION_CLOSED"
 
 
 @workflow.defn(name=APPLICATION_WORKFLOW)
-class CreditApplicationWorkflow:
+class CreditApplicationWorkflow(Reviewed):
     """Carries one application to exactly one ending."""
 
     @workflow.init
@@ -65,21 +68,46 @@ class CreditApplicationWorkflow:
         self.book: OfferBook | None = None
         self.accepted: AcceptOffer | None = None
         self.acceptance_recorded = False
+        self.settling = False
+        self.withdrawn = False
         self.closing = False
         self.reviews = ReviewDesk()
         self.outcome: ApplicationOutcome | None = None
 
     @workflow.run
     async def run(self, application: ApplicationRef) -> ApplicationOutcome:
+        return await self._close(await self._until_ended_or_withdrawn())
+
+    async def _stages(self) -> ApplicationEnding:
         await self._verify_identity()
-        ending = (
+        return (
             await self._check_eligibility()
             or await self._score_and_decide()
             or await self._collect_offers()
             or await self._await_acceptance()
             or await self._settle()
         )
-        return await self._close(ending)
+
+    async def _until_ended_or_withdrawn(self) -> ApplicationEnding:
+        stages = asyncio.create_task(self._stages())
+        while not (stages.done() or self.withdrawn):
+            try:
+                await workflow.wait_condition(lambda: stages.done() or self.withdrawn)
+            except asyncio.CancelledError:
+                await self._cancelled_by_operator()
+        if self.withdrawn:
+            # A settlement is not torn down: it finds nothing to sign, and says so itself.
+            if not self.settling:
+                stages.cancel()
+            with suppress(asyncio.CancelledError, FailureError):
+                await stages
+            return await self._recorded_ending()
+        try:
+            return stages.result()
+        except FailureError as error:
+            if code_of(error) != APPLICATION_CLOSED:
+                raise
+            return await self._recorded_ending()
 
     # Messages: handlers touch only state; validators refuse before history is written.
 
@@ -107,7 +135,7 @@ class CreditApplicationWorkflow:
         except FailureError as error:
             # Our records refuse it: nothing was accepted, and the offers still stand.
             self.accepted = None
-            raise _not_recorded(error) from error
+            raise not_recorded(error, "the acceptance") from error
         self.acceptance_recorded = True
 
     @accept_offer.validator
@@ -115,18 +143,28 @@ class CreditApplicationWorkflow:
         if self.accepted is not None:
             raise ApplicationError("an offer was accepted already", type="ALREADY_ACCEPTED")
         if self.closing:
-            raise ApplicationError("the application is closed", type="APPLICATION_CLOSED")
+            raise ApplicationError("the application is closed", type=APPLICATION_CLOSED)
         if self.book is not None:
             check_acceptance(self.application, self.book, request)
 
-    @workflow.update(name=DECIDE_REVIEW)
-    async def decide_review(self, decision: ReviewDecision) -> None:
-        """A named operator approves or rejects; answered once the decision is on record."""
-        await self.reviews.decide(decision)
+    @workflow.update(name=WITHDRAW)
+    async def withdraw(self, withdrawal: Withdrawal) -> None:
+        """The applicant withdraws; answered once it is on record, refused once money may move."""
+        try:
+            await workflow.execute_local_activity_method(
+                NoticeActivities.withdraw_application,
+                args=[self.application, withdrawal],
+                summary="Withdraw the application",
+                **OWN_DATABASE,
+            )
+        except FailureError as error:
+            raise not_recorded(error, "the withdrawal") from error
+        self.withdrawn = True
 
-    @decide_review.validator
-    def _validate_review(self, decision: ReviewDecision) -> None:
-        self.reviews.refuse_unless_open(decision)
+    @withdraw.validator
+    def _validate_withdrawal(self, withdrawal: Withdrawal) -> None:
+        if self.closing:
+            raise ApplicationError("the application is closed", type=APPLICATION_CLOSED)
 
     @workflow.query(name="outcome")
     def current_outcome(self) -> ApplicationOutcome | None:
@@ -158,14 +196,7 @@ class CreditApplicationWorkflow:
 
     async def _score_and_decide(self) -> ApplicationEnding | None:
         self._stand(Stage.RISK, State.PROCESSING, "Gathering evidence and scoring the risk.")
-        await workflow.execute_child_workflow(
-            RiskScoringWorkflow.run,
-            self.application,
-            id=risk_workflow_id(self.application.tenant_id, self.application.application_id),
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            static_summary=f"Risk scoring of {self.application.application_id}",
-            search_attributes=workflow.info().typed_search_attributes,
-        )
+        await score(self.application)
         verdict: Verdict = await workflow.execute_local_activity_method(
             ComplianceActivities.decide_credit,
             self.application,
@@ -183,6 +214,8 @@ class CreditApplicationWorkflow:
             **OFFERS,
         )
         self.book = book
+        if book.accepted is not None:  # gone through again: the acceptance on record stands
+            self.accepted, self.acceptance_recorded = book.accepted, True
         return None if book.offers else ApplicationEnding(State.DECLINED, ("NO_OFFER_AVAILABLE",))
 
     async def _await_acceptance(self) -> ApplicationEnding | None:
@@ -210,15 +243,9 @@ class CreditApplicationWorkflow:
 
     async def _settle(self) -> ApplicationEnding:
         assert self.accepted is not None
+        self.settling = True
         self._stand(Stage.SETTLEMENT, State.SETTLING, "Settling on chain; waiting for finality.")
-        settled: SettlementOutcome = await workflow.execute_child_workflow(
-            SettlementWorkflow.run,
-            SettlementOrder(self.application, self.accepted.offer_id, self.accepted.acceptance),
-            id=settlement_workflow_id(self.application.tenant_id, self.application.application_id),
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            static_summary=f"Settlement of {self.application.application_id}",
-            search_attributes=workflow.info().typed_search_attributes,
-        )
+        settled = await settle(self.application, self.accepted)
         if settled.state is SettlementState.FINAL:
             return ApplicationEnding(State.FUNDED, (), settled.loan_id, settled.tx_hash)
         return ending_of_failure(settled.reason or "SETTLEMENT_FAILED")
@@ -226,14 +253,16 @@ class CreditApplicationWorkflow:
     async def _close(self, ending: ApplicationEnding) -> ApplicationOutcome:
         self.closing = True
         await workflow.wait_condition(workflow.all_handlers_finished)
-        # A funded application was closed in the transaction that booked its loan.
-        if ending.state is not State.FUNDED:
-            await workflow.execute_local_activity_method(
+        # Booking the loan and withdrawing close the application in their own transactions.
+        if ending.state not in (State.FUNDED, State.WITHDRAWN):
+            notice: NoticeRef | None = await workflow.execute_local_activity_method(
                 NoticeActivities.close_application,
                 args=[self.application, ending],
                 summary=f"Close as {ending.state}",
                 **OWN_DATABASE,
             )
+            if notice is not None:
+                await send_notice(notice)
         because = f" because of {', '.join(ending.reasons)}" if ending.reasons else ""
         self._stand(Stage.CLOSED, ending.state, f"Ended as {ending.state}{because}.")
         self.outcome = ApplicationOutcome(
@@ -244,6 +273,26 @@ class CreditApplicationWorkflow:
             ending.tx_hash,
         )
         return self.outcome
+
+    async def _recorded_ending(self) -> ApplicationEnding:
+        ending: ApplicationEnding = await workflow.execute_local_activity_method(
+            NoticeActivities.recorded_ending,
+            self.application,
+            summary="Read how the application has ended",
+            **OWN_DATABASE,
+        )
+        return ending
+
+    async def _cancelled_by_operator(self) -> None:
+        """A cancellation in the Web UI withdraws the application, unless money may move."""
+        with suppress(FailureError):
+            await workflow.execute_local_activity_method(
+                NoticeActivities.withdraw_application,
+                args=[self.application, Withdrawal("temporal-operator", "CANCELLED_BY_OPERATOR")],
+                summary="Cancel the application",
+                **OWN_DATABASE,
+            )
+            self.withdrawn = True
 
     # What a verdict leads to.
 
@@ -265,9 +314,10 @@ class CreditApplicationWorkflow:
     ) -> ApplicationEnding | None:
         """Ask a named operator; undecided means expired, never approved."""
         why = ", ".join(verdict.reasons)
-        self._stand(stage, State.IN_REVIEW, f"Waiting for an operator's review: {why}.")
+        self._stand(stage, State.IN_REVIEW, f"Asking an operator for a review: {why}.")
         tenant_id, application_id = self.application.tenant_id, self.application.application_id
-        decision = await self.reviews.ask(
+        enhanced = verdict.outcome is Outcome.ENHANCED_DUE_DILIGENCE
+        ended = await self.reviews.ask(
             ReviewRequest(
                 tenant_id=tenant_id,
                 kind=kind,
@@ -275,23 +325,20 @@ class CreditApplicationWorkflow:
                 applicant_id=self.application.user_id,
                 workflow_id=application_workflow_id(tenant_id, application_id),
                 reasons=verdict.reasons,
+                approvals_needed=2 if enhanced else 1,
             )
         )
-        if decision is None:
-            return ApplicationEnding(State.EXPIRED, ("REVIEW_UNDECIDED",))
-        return None if decision.approved else ApplicationEnding(State.REJECTED, verdict.reasons)
+        match ended:
+            case ReviewEnd.APPROVED:
+                return None
+            case ReviewEnd.REJECTED:
+                return ApplicationEnding(State.REJECTED, verdict.reasons)
+            case ReviewEnd.UNANSWERED:
+                return ApplicationEnding(State.EXPIRED, ("INFORMATION_NOT_PROVIDED",))
+            case _:
+                return ApplicationEnding(State.EXPIRED, ("REVIEW_UNDECIDED",))
 
     def _stand(self, stage: Stage, state: State, words: str) -> None:
         """Tell support staff where the application stands: in plain words and searchable."""
         workflow.set_current_details(words)
         workflow.upsert_search_attributes([STAGE.value_set(stage), STATE.value_set(state)])
-
-
-def _not_recorded(error: FailureError) -> ApplicationError:
-    """The code under which our records refused the acceptance; a timeout has none of its own."""
-    # A local activity's own error arrives as it is (measured), a regular one's inside another.
-    cause = error.cause if isinstance(error, ActivityError) else error
-    code = cause.type if isinstance(cause, ApplicationError) else None
-    return ApplicationError(
-        "the acceptance could not be recorded", type=code or "ACCEPTANCE_NOT_RECORDED"
-    )

@@ -22,8 +22,8 @@ with workflow.unsafe.imports_passed_through():
         VerificationCallback,
         VerificationRequest,
     )
-    from models.domain.review import ReviewDecision, ReviewKind, ReviewRequest
-    from models.domain.routing import DECIDE_REVIEW, JOIN, KYC_WORKFLOW, VERIFICATION_ANSWERED
+    from models.domain.review import ReviewEnd, ReviewKind, ReviewRequest
+    from models.domain.routing import JOIN, KYC_WORKFLOW, VERIFICATION_ANSWERED
     from workflows.options import (
         IDENTITY_VENDOR,
         KYC_DEADLINE,
@@ -31,16 +31,17 @@ with workflow.unsafe.imports_passed_through():
         OWN_DATABASE,
         SHORTEST_TIMER,
     )
-    from workflows.review import ReviewDesk
+    from workflows.review import ReviewDesk, Reviewed
 
 VENDOR_REFUSED = "VENDOR_REFUSED"
 VENDOR_SILENT = "VENDOR_SILENT"
 REVIEW_REJECTED = "REVIEW_REJECTED"
 REVIEW_UNDECIDED = "REVIEW_UNDECIDED"
+INFORMATION_NOT_PROVIDED = "INFORMATION_NOT_PROVIDED"
 
 
 @workflow.defn(name=KYC_WORKFLOW)
-class KYCWorkflow:
+class KYCWorkflow(Reviewed):
     """Verifies one person of one tenant; started by whichever application needs it first."""
 
     @workflow.init
@@ -48,7 +49,7 @@ class KYCWorkflow:
         self.person = person
         self.verification: VerificationRequest | None = None
         self.callback: VerificationCallback | None = None
-        self.reviews = ReviewDesk()
+        self.reviews = ReviewDesk(resubmission=True)
         self.joined_late = False
         self.concluding = False
         self.expires_at: str | None = None
@@ -77,21 +78,11 @@ class KYCWorkflow:
         if self.callback is None:
             self.callback = callback
 
-    @workflow.update(name=DECIDE_REVIEW)
-    async def decide_review(self, decision: ReviewDecision) -> None:
-        """A named person decides about unclear evidence."""
-        await self.reviews.decide(decision)
-
-    @decide_review.validator
-    def _validate_review(self, decision: ReviewDecision) -> None:
-        self.reviews.refuse_unless_open(decision)
-
     async def _verify(self) -> KYCStatus:
-        """One attempt: submit, wait for the vendor or the deadline, conclude."""
-        self.callback, self.joined_late, self.concluding = None, False, False
-        self.verification = VerificationRequest(self.person, f"ver_{workflow.uuid4().hex}")
-        workflow.set_current_details("Waiting for the identity vendor's answer.")
-        conclusion = await self._ask_vendor(self.verification)
+        """Submit, wait for the vendor or the deadline, conclude; anew for every new document."""
+        self.joined_late, self.concluding = False, False
+        while (conclusion := await self._examine()) is None:
+            workflow.logger.info("the applicant has sent a new document")
         self.concluding = True
         self.expires_at = conclusion.expires_at
         status: KYCStatus = await workflow.execute_local_activity_method(
@@ -100,7 +91,14 @@ class KYCWorkflow:
         self._say_where_we_stand(status)
         return status
 
-    async def _ask_vendor(self, request: VerificationRequest) -> KYCConclusion:
+    async def _examine(self) -> KYCConclusion | None:
+        """One attempt; None when the applicant has sent a new document meanwhile."""
+        self.callback = None
+        self.verification = VerificationRequest(self.person, f"ver_{workflow.uuid4().hex}")
+        workflow.set_current_details("Waiting for the identity vendor's answer.")
+        return await self._ask_vendor(self.verification)
+
+    async def _ask_vendor(self, request: VerificationRequest) -> KYCConclusion | None:
         try:
             await workflow.execute_activity_method(
                 KYCActivities.submit_verification,
@@ -127,10 +125,11 @@ class KYCWorkflow:
             case VendorVerdict.UNCLEAR:
                 return await self._ask_a_person(request, self.callback.reason or "UNCLEAR")
 
-    async def _ask_a_person(self, request: VerificationRequest, reason: str) -> KYCConclusion:
+    async def _ask_a_person(
+        self, request: VerificationRequest, reason: str
+    ) -> KYCConclusion | None:
         """Manual review where the evidence is unclear; undecided means expired, never verified."""
-        workflow.set_current_details(f"Waiting for a compliance officer: {reason}.")
-        decision = await self.reviews.ask(
+        ended = await self.reviews.ask(
             ReviewRequest(
                 tenant_id=self.person.tenant_id,
                 kind=ReviewKind.IDENTITY,
@@ -140,11 +139,19 @@ class KYCWorkflow:
                 reasons=(reason,),
             )
         )
-        if decision is None:
-            return self._concluded(request, KYCStatus.EXPIRED, "deadline", REVIEW_UNDECIDED)
-        if decision.approved:
-            return self._concluded(request, KYCStatus.VERIFIED, decision.decided_by, None)
-        return self._concluded(request, KYCStatus.FAILED, decision.decided_by, REVIEW_REJECTED)
+        decision = self.reviews.last_decision
+        by = decision.decided_by if decision else "deadline"
+        match ended:
+            case ReviewEnd.APPROVED:
+                return self._concluded(request, KYCStatus.VERIFIED, by, None)
+            case ReviewEnd.REJECTED:
+                return self._concluded(request, KYCStatus.FAILED, by, REVIEW_REJECTED)
+            case ReviewEnd.RESUBMITTED:
+                return None
+            case ReviewEnd.UNANSWERED:
+                return self._concluded(request, KYCStatus.EXPIRED, by, INFORMATION_NOT_PROVIDED)
+            case ReviewEnd.UNDECIDED:
+                return self._concluded(request, KYCStatus.EXPIRED, by, REVIEW_UNDECIDED)
 
     def _concluded(
         self, request: VerificationRequest, status: KYCStatus, by: str, reason: str | None

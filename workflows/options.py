@@ -5,9 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final, NotRequired, TypedDict
 
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import (
+    RetryPolicy,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+)
 
-from models.domain.routing import SEARCH_STAGE, SEARCH_STATE
+from models.domain.routing import SEARCH_STAGE, SEARCH_STATE, SEARCH_TENANT
 
 
 class LocalOptions(TypedDict):
@@ -18,17 +23,32 @@ class LocalOptions(TypedDict):
     retry_policy: RetryPolicy
 
 
-class RemoteOptions(TypedDict):
-    """Options of a regular activity."""
+class PacedOptions(TypedDict):
+    """Options of a regular activity whose caller knows until when it makes sense."""
 
     start_to_close_timeout: timedelta
-    schedule_to_close_timeout: NotRequired[timedelta]
     heartbeat_timeout: timedelta
     retry_policy: RetryPolicy
 
 
+class RemoteOptions(PacedOptions):
+    """Options of a regular activity."""
+
+    schedule_to_close_timeout: NotRequired[timedelta]
+
+
 STAGE: Final = SearchAttributeKey.for_keyword(SEARCH_STAGE)
 STATE: Final = SearchAttributeKey.for_keyword(SEARCH_STATE)
+
+_TENANT: Final = SearchAttributeKey.for_keyword(SEARCH_TENANT)
+
+
+def searchable(tenant_id: str, stage: str) -> TypedSearchAttributes:
+    """What a child is found by; the state is the application's alone."""
+    return TypedSearchAttributes(
+        [SearchAttributePair(_TENANT, tenant_id), SearchAttributePair(STAGE, stage)]
+    )
+
 
 # The worker beats for every activity while its process lives (see adapters/temporal.py), so a dead
 # or frozen one is noticed after this long and not after the activity's own timeout.
@@ -79,6 +99,15 @@ OFFERS: Final = RemoteOptions(
     ),
 )
 
+# A letter has thirty days; the caller sets the end of them as the step's own deadline.
+MAIL_HOUSE: Final = PacedOptions(
+    start_to_close_timeout=timedelta(seconds=30),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=5), maximum_interval=timedelta(hours=1)
+    ),
+)
+
 # Confirming, signing and sending. Once bytes are signed only the chain decides, so no timeout of
 # ours ever abandons this: it is retried until the chain is back.
 CHAIN: Final = RemoteOptions(
@@ -99,6 +128,16 @@ RESOLUTION: Final = RemoteOptions(
     ),
 )
 
+# A settlement that was started before is waited for as long as the chain takes; asking again
+# writes no history.
+RECORDED_SETTLEMENT: Final = RemoteOptions(
+    start_to_close_timeout=timedelta(seconds=10),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
+    ),
+)
+
 # A person has a week to finish the identity check; afterwards the application expires.
 KYC_DEADLINE: Final = timedelta(days=7)
 
@@ -108,6 +147,9 @@ KYC_VALIDITY: Final = timedelta(days=365)
 
 # A named person has a week to decide; an undecided review expires, it never approves.
 REVIEW_DEADLINE: Final = timedelta(days=7)
+
+# Applicants have two weeks to send what an operator asks for; that time is not the operator's.
+INFORMATION_DEADLINE: Final = timedelta(days=14)
 
 # The watcher signals finality. If its signal is lost, the workflow looks for itself this often.
 FINALITY_CHECK: Final = timedelta(minutes=2)

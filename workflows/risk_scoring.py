@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.risk import RiskActivities
@@ -29,7 +29,9 @@ class RiskScoringWorkflow:
                 summary="Gather evidence and score",
                 **SCORING,
             )
-        except ActivityError:
+        except ActivityError as error:
+            if is_cancelled_exception(error):  # the application was withdrawn
+                raise
             assessment = await workflow.execute_local_activity_method(
                 RiskActivities.refer, application, **OWN_DATABASE
             )

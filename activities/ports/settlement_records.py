@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from models.domain.application import ApplicationEnding, ApplicationRef
+from models.domain.application import ApplicationRef
 from models.domain.offer import Quote
 from models.domain.settlement import (
     FinalitySignal,
@@ -84,10 +84,6 @@ class LoanBook(Protocol):
         """
         ...
 
-
-class ApplicationClosing(Protocol):
-    """How an application ends other than funded."""
-
-    async def close(self, application: ApplicationRef, ending: ApplicationEnding) -> None:
-        """Record the one ending; open offers are withdrawn. May be repeated."""
+    async def outcome(self, application: ApplicationRef) -> SettlementOutcome | None:
+        """How the settlement on record ended; None while it is open."""
         ...

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from models.domain.application import ApplicationRef
 from models.domain.kyc import KYCStanding, PersonRef, VerificationCallback
+from models.domain.review import InformationProvided
 from models.domain.settlement import FinalitySignal
 
 
@@ -37,4 +38,8 @@ class WorkflowMessages(Protocol):
         self, tenant_id: str, application_id: str, observed: FinalitySignal
     ) -> None:
         """Tell a settlement that its transaction is at depth, or reverted there."""
+        ...
+
+    async def tell_information(self, workflow_id: str, provided: InformationProvided) -> None:
+        """The applicant has answered what an operator asked."""
         ...

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from adapters.postgres import idempotency
+from adapters.postgres.application_views import application_view
 from adapters.postgres.database import Database, Transaction
 from adapters.postgres.people import APPLICANT, applicant_place, person
-from adapters.postgres.rows import REASONS, credit_request_of, quote_of
 from models.domain.application import Applicant, ApplicationRef, CreditRequest, Stage, State
 from models.domain.errors import Invalid, NotFound
 from models.domain.failpoints import failpoint
-from models.domain.views import ApplicationView, LoanView, OfferView, SettlementView
+from models.domain.views import ApplicationView
 from models.domain.writes import StoredAnswer, WriteKey
 
 
@@ -66,36 +65,7 @@ class PostgresApplications:
     async def view(self, tenant_id: str, application_id: str) -> ApplicationView:
         """The application with everything that belongs to it; NotFound for a foreign id."""
         async with self._database.transaction(tenant_id) as tx:
-            row = await tx.row(
-                "SELECT a.*, k.status AS identity, s.score, s.outcome AS score_outcome,"
-                " s.reasons AS score_reasons, f.missing,"
-                " COALESCE(d.outcome, NULLIF(e.outcome, 'allow')) AS decision FROM applications a"
-                " LEFT JOIN kyc_profiles k USING (tenant_id, user_id)"
-                " LEFT JOIN assessments s USING (tenant_id, application_id)"
-                " LEFT JOIN offer_searches f USING (tenant_id, application_id)"
-                " LEFT JOIN decisions d ON d.tenant_id = a.tenant_id"
-                " AND d.application_id = a.application_id AND d.phase = 'credit'"
-                " LEFT JOIN decisions e ON e.tenant_id = a.tenant_id"
-                " AND e.application_id = a.application_id AND e.phase = 'eligibility'"
-                " WHERE a.tenant_id = $1 AND a.application_id = $2",
-                tenant_id, application_id,
-            )  # fmt: skip
-            if row is None:
-                raise NotFound("APPLICATION_UNKNOWN")
-            offers = await tx.rows(
-                "SELECT * FROM offers WHERE tenant_id = $1 AND application_id = $2"
-                " ORDER BY apr_bps, total_repayable_minor, offer_id",
-                tenant_id, application_id,
-            )  # fmt: skip
-            settlement = await tx.row(
-                "SELECT * FROM settlements WHERE tenant_id = $1 AND application_id = $2",
-                tenant_id, application_id,
-            )  # fmt: skip
-            loan = await tx.row(
-                "SELECT * FROM loans WHERE tenant_id = $1 AND application_id = $2",
-                tenant_id, application_id,
-            )  # fmt: skip
-        return _view(row, offers, settlement, loan)
+            return await application_view(tx, application_id)
 
     async def ref(self, tenant_id: str, application_id: str) -> ApplicationRef:
         """The application's ids; NotFound for a foreign id."""
@@ -140,59 +110,3 @@ class PostgresApplications:
             request.jurisdiction, request.wallet, request.chain_id,
             subject.seal(APPLICANT, applicant, applicant_place(application_id)),
         )  # fmt: skip
-
-
-def _view(row: Any, offers: list[Any], settlement: Any, loan: Any) -> ApplicationView:
-    scored = row["score_outcome"] == "scored"
-    return ApplicationView(
-        application_id=row["application_id"],
-        user_id=row["user_id"],
-        request=credit_request_of(row),
-        stage=row["stage"],
-        state=row["state"],
-        reasons=tuple(row["reasons"]),
-        identity=row["identity"],
-        decision=row["decision"],
-        score=row["score"] if scored else None,
-        score_reasons=REASONS.validate_python(row["score_reasons"]) if scored else (),
-        offers=tuple(
-            OfferView(
-                each["offer_id"], each["status"], quote_of(each), each["chain_id"],
-                each["aggregator"],
-            )
-            for each in offers
-        ),
-        missing_offers=tuple(row["missing"] or ()),
-        accepted_offer_id=row["accepted_offer_id"],
-        settlement=_settlement_view(settlement) if settlement else None,
-        loan=_loan_view(loan) if loan else None,
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-    )  # fmt: skip
-
-
-def _settlement_view(row: Any) -> SettlementView:
-    return SettlementView(
-        settlement_id=row["settlement_id"],
-        state=row["state"],
-        chain_id=row["chain_id"],
-        tx_hash=row["tx_hash"],
-        block_number=row["block_number"],
-        confirmations=row["confirmations"],
-        amount_units=int(row["amount_units"]),
-        borrower=row["borrower"],
-        loan_reference=row["loan_reference"],
-    )
-
-
-def _loan_view(row: Any) -> LoanView:
-    return LoanView(
-        loan_id=row["loan_id"],
-        amount_minor=row["amount_minor"],
-        currency=row["currency"],
-        apr_bps=row["apr_bps"],
-        term_months=row["term_months"],
-        monthly_payment_minor=row["monthly_payment_minor"],
-        total_repayable_minor=row["total_repayable_minor"],
-        booked_at=row["booked_at"],
-    )

@@ -1,4 +1,4 @@
-"""Statements for what follows finality or failure; satisfies `LoanBook`, `ApplicationClosing`."""
+"""Statements for what follows finality or failure of a settlement; satisfies `LoanBook`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 from adapters.postgres import ledger
 from adapters.postgres.database import Database, Transaction
+from adapters.postgres.endings import close_offers, end
 from adapters.postgres.movement import move, state_of
 from models.domain.application import (
     TERMINAL_STATES,
-    ApplicationEnding,
     ApplicationRef,
     Stage,
     State,
@@ -65,7 +65,7 @@ class PostgresLoanBook:
                 application_id,
                 release(offer["provider_id"], offer["amount_minor"], offer["currency"]),
             )
-            await _withdraw_open_offers(tx, application_id)
+            await close_offers(tx, application_id)
             await move(
                 tx,
                 application_id,
@@ -90,13 +90,17 @@ class PostgresLoanBook:
             state = await state_of(tx, application_id)
             settlement = await _settlement(tx, application_id)
             tx_hash = settlement["tx_hash"] if settlement else None
-            ending = ending_of_failure(reason)
-            if state is ending.state:
+            if settlement is not None and tx_hash and reason != TRANSACTION_REVERTED:
+                if settlement["state"] == SettlementState.FAILED:
+                    return SettlementOutcome(SettlementState.FAILED, tx_hash, reason=reason)
+                # Signed bytes may mine at any time: only the chain can end this settlement.
+                return SettlementOutcome(SettlementState.SIGNED, tx_hash)
+            if state is State.FUNDED:
+                raise InvariantViolated("SETTLEMENT_IS_FINAL", application_id)
+            if state in TERMINAL_STATES:
+                # Failed before, or withdrawn while nothing was signed.
                 return SettlementOutcome(SettlementState.FAILED, tx_hash, reason=reason)
             if settlement is not None:
-                if tx_hash is not None and reason != TRANSACTION_REVERTED:
-                    # Signed bytes may mine at any time: only the chain can end this settlement.
-                    return SettlementOutcome(SettlementState.SIGNED, tx_hash)
                 await tx.execute(
                     "UPDATE settlements SET state = 'failed', failure = $3,"
                     " updated_at = clock_timestamp()"
@@ -104,46 +108,29 @@ class PostgresLoanBook:
                     tx.tenant_id, application_id, reason,
                 )  # fmt: skip
                 await ledger.clear(tx, application_id, EntryKind.DISBURSEMENT, EntryState.VOID)
-            await _release_commitment(tx, application_id)
             await tx.record(
                 "system", "settlement.failed", application_id, {"reason": reason},
                 key=application_id,
             )  # fmt: skip
-            await _withdraw_open_offers(tx, application_id)
-            await move(
-                tx,
-                application_id,
-                Stage.CLOSED,
-                ending.state,
-                f"application.{ending.state}",
-                reasons=ending.reasons,
-            )
+            await end(tx, application_id, ending_of_failure(reason))
         return SettlementOutcome(SettlementState.FAILED, tx_hash, reason=reason)
 
-
-class PostgresApplicationClosing:
-    """How an application ends other than funded."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def close(self, application: ApplicationRef, ending: ApplicationEnding) -> None:
-        application_id = application.application_id
+    async def outcome(self, application: ApplicationRef) -> SettlementOutcome | None:
         async with self._database.transaction(application.tenant_id) as tx:
-            state = await state_of(tx, application_id)
-            if state == ending.state:
-                return
-            if state in TERMINAL_STATES:
-                raise InvariantViolated("APPLICATION_ENDED_TWICE", f"{state} and {ending.state}")
-            await _withdraw_open_offers(tx, application_id, expired=ending.state is State.EXPIRED)
-            await move(
-                tx,
-                application_id,
-                Stage.CLOSED,
-                ending.state,
-                f"application.{ending.state}",
-                reasons=ending.reasons,
-            )
+            row = await tx.row(
+                "SELECT a.state AS application_state, s.state, s.tx_hash, s.failure, l.loan_id"
+                " FROM applications a LEFT JOIN settlements s USING (tenant_id, application_id)"
+                " LEFT JOIN loans l USING (tenant_id, application_id)"
+                " WHERE a.tenant_id = $1 AND a.application_id = $2",
+                tx.tenant_id, application.application_id,
+            )  # fmt: skip
+        if row is None:
+            raise InvariantViolated("APPLICATION_ABSENT", application.application_id)
+        if row["state"] == SettlementState.FINAL:
+            return SettlementOutcome(SettlementState.FINAL, row["tx_hash"], row["loan_id"])
+        if row["application_state"] in TERMINAL_STATES:
+            return SettlementOutcome(SettlementState.FAILED, row["tx_hash"], reason=row["failure"])
+        return None
 
 
 async def _settlement(tx: Transaction, application_id: str) -> Any:
@@ -168,26 +155,3 @@ async def _insert_loan(tx: Transaction, application_id: str, offer_id: str) -> t
         offer["monthly_payment_minor"], offer["total_repayable_minor"],
     )  # fmt: skip
     return loan_id, offer
-
-
-async def _release_commitment(tx: Transaction, application_id: str) -> None:
-    committed = await tx.row(
-        "SELECT o.provider_id, o.amount_minor, o.currency FROM offers o JOIN ledger_entries e"
-        " ON e.tenant_id = o.tenant_id AND e.application_id = o.application_id"
-        " WHERE o.tenant_id = $1 AND o.application_id = $2 AND o.status = 'accepted'"
-        " AND e.kind = 'commitment'",
-        tx.tenant_id, application_id,
-    )  # fmt: skip
-    if committed is not None:
-        entry = release(committed["provider_id"], committed["amount_minor"], committed["currency"])
-        await ledger.book(tx, application_id, entry)
-
-
-async def _withdraw_open_offers(
-    tx: Transaction, application_id: str, *, expired: bool = False
-) -> None:
-    await tx.execute(
-        "UPDATE offers SET status = $3 WHERE tenant_id = $1 AND application_id = $2"
-        " AND status = 'open'",
-        tx.tenant_id, application_id, "expired" if expired else "withdrawn",
-    )  # fmt: skip

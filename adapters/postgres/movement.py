@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.postgres.database import Transaction
 from models.domain.application import TERMINAL_STATES, Stage, State
-from models.domain.errors import InvariantViolated
+from models.domain.errors import Conflict, InvariantViolated
 
 SYSTEM = "system"
 
@@ -25,7 +25,7 @@ async def move(
 ) -> None:
     """Set stage and state and record `action`; `reasons` are kept unless given.
 
-    A terminal state is final: moving away from it raises InvariantViolated.
+    A terminal state is final: moving away from it raises Conflict APPLICATION_CLOSED.
     """
     moved = await tx.execute(
         "UPDATE applications SET stage = $3, state = $4, reasons = COALESCE($5, reasons),"
@@ -35,7 +35,7 @@ async def move(
         None if reasons is None else list(reasons), [each.value for each in TERMINAL_STATES],
     )  # fmt: skip
     if not moved:
-        raise InvariantViolated("APPLICATION_CLOSED_OR_ABSENT", application_id)
+        raise Conflict("APPLICATION_CLOSED", application_id)
     await tx.record(
         actor,
         action,

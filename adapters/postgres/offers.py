@@ -20,6 +20,7 @@ from models.domain.application import ApplicationRef, CreditRequest, Stage, Stat
 from models.domain.errors import Conflict, NotFound
 from models.domain.ids import new_id
 from models.domain.offer import (
+    Acceptance,
     AcceptOffer,
     OfferBook,
     OfferStatus,
@@ -162,10 +163,31 @@ async def _book(tx: Transaction, application_id: str) -> OfferBook | None:
         return None
     offers = await tx.rows(
         "SELECT offer_id, provider_id, terms_hash, terms, chain_id, aggregator, apr_bps,"
-        " expires_at FROM offers WHERE tenant_id = $1 AND application_id = $2"
+        " expires_at, status, accepted_by, acceptance, a.user_id FROM offers"
+        " JOIN applications a USING (tenant_id, application_id)"
+        " WHERE tenant_id = $1 AND application_id = $2"
         " ORDER BY apr_bps, total_repayable_minor, offer_id",
         tx.tenant_id, application_id,
     )  # fmt: skip
+    accepted = next((row for row in offers if row["status"] == OfferStatus.ACCEPTED), None)
     return OfferBook(
-        tuple(offer_summary_of(row) for row in offers), _MISSING.validate_python(missing)
+        tuple(offer_summary_of(row) for row in offers),
+        _MISSING.validate_python(missing),
+        _acceptance_of(accepted) if accepted else None,
+    )
+
+
+def _acceptance_of(row: Any) -> AcceptOffer:
+    stated = row["acceptance"]
+    return AcceptOffer(
+        offer_id=row["offer_id"],
+        applicant_id=row["user_id"],
+        accepted_by=row["accepted_by"],
+        acceptance=Acceptance(
+            terms_hash=stated["terms_hash"],
+            borrower=stated["borrower"],
+            nonce=int(stated["nonce"]),
+            deadline=stated["deadline"],
+            signature=stated["signature"],
+        ),
     )

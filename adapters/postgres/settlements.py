@@ -71,6 +71,9 @@ class PostgresChainRecords:
     async def record_confirmation(self, order: SettlementOrder, lender_signature: str) -> None:
         application_id = order.application.application_id
         async with self._database.transaction(order.application.tenant_id) as tx:
+            # Once the application is closed nothing is committed for it any more.
+            if await state_of(tx, application_id) is not State.SETTLING:
+                raise Conflict("SETTLEMENT_CLOSED", application_id)
             offer = await _accepted_offer(tx, order)
             if offer["lender_signature"] == lender_signature:
                 return

@@ -52,6 +52,28 @@ class LoanView:
 
 
 @dataclass(frozen=True, slots=True)
+class InformationRequestView:
+    """What an operator asks of the applicant, and until when."""
+
+    request_id: str
+    items: tuple[str, ...]
+    message: str
+    status: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeView:
+    """A notice the applicant is owed, and what became of it."""
+
+    notice_id: str
+    kind: str
+    status: str
+    due_at: datetime
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class ApplicationView:
     """An application as the API shows it, read in one transaction."""
 
@@ -70,6 +92,8 @@ class ApplicationView:
     accepted_offer_id: str | None
     settlement: SettlementView | None
     loan: LoanView | None
+    information_requests: tuple[InformationRequestView, ...]
+    notice: NoticeView | None
     created_at: datetime
     updated_at: datetime
 
@@ -85,6 +109,9 @@ class ReviewView:
     workflow_id: str
     reasons: tuple[str, ...]
     status: str
+    approvals_needed: int
+    approvals: tuple[str, ...]
+    assignee: str | None
     decided_by: str | None
     decision_reason: str | None
     created_at: datetime

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from temporalio import activity
 
 from activities.ports.workflow_messages import WorkflowMessages
-from models.domain.application import ApplicationEnding, ApplicationRef
+from models.domain.application import ApplicationEnding, ApplicationRef, State, Withdrawal
 from models.domain.decision import Outcome, Phase, ReasonCode, RuleFired, Verdict
-from models.domain.errors import Permanent, Transient
+from models.domain.errors import Conflict, Permanent, Transient
 from models.domain.kyc import (
     KYCConclusion,
     KYCStanding,
@@ -19,7 +20,8 @@ from models.domain.kyc import (
     VerificationCallback,
     VerificationRequest,
 )
-from models.domain.review import ReviewClosure, ReviewRequest
+from models.domain.notice import NOTICE_DAYS, NoticeRef, NoticeResult, is_owed
+from models.domain.review import OpenedReview, ReviewClosure, ReviewRequest, ReviewStep
 from models.domain.risk import Assessment, unclipped_score
 from models.domain.settlement import (
     FinalitySignal,
@@ -189,6 +191,12 @@ class Books:
         self.failures: list[str] = []
         self.opened: list[ReviewRequest] = []
         self.closed: list[ReviewClosure] = []
+        self.steps: list[ReviewStep] = []
+        self.withdrawals: list[Withdrawal] = []
+        self.notices: list[NoticeResult] = []
+        self.signed = False  # whether a settlement was signed: then nothing is withdrawn
+        self.unheard: bool | None = None  # an answer that is on record without a signal
+        self.ended: ApplicationEnding | None = None
 
     @activity.defn(name="book_loan")
     async def book_loan(
@@ -203,23 +211,99 @@ class Books:
         self.failures.append(reason)
         return SettlementOutcome(SettlementState.FAILED, None, None, reason)
 
+    @activity.defn(name="follow_settlement")
+    async def follow_settlement(self, application: ApplicationRef) -> SettlementOutcome:
+        self.calls.append("follow_settlement")
+        return SettlementOutcome(SettlementState.FINAL, TX_HASH, "loan_1")
+
     @activity.defn(name="close_application")
     async def close_application(
         self, application: ApplicationRef, ending: ApplicationEnding
-    ) -> None:
+    ) -> NoticeRef | None:
         self.calls.append("close_application")
         self.endings.append(ending)
+        self.ended = ending
+        if not is_owed(ending):
+            return None
+        due_at = activity.info().scheduled_time + timedelta(days=NOTICE_DAYS)
+        return NoticeRef(
+            application.tenant_id, application.application_id, "ntc_1", due_at.isoformat()
+        )
+
+    @activity.defn(name="withdraw_application")
+    async def withdraw_application(
+        self, application: ApplicationRef, withdrawal: Withdrawal
+    ) -> None:
+        self.calls.append("withdraw_application")
+        if self.signed:
+            raise Conflict("SETTLEMENT_SIGNED", application.application_id)
+        self.withdrawals.append(withdrawal)
+        self.ended = ApplicationEnding(State.WITHDRAWN, (withdrawal.reason,))
+
+    @activity.defn(name="recorded_ending")
+    async def recorded_ending(self, application: ApplicationRef) -> ApplicationEnding:
+        self.calls.append("recorded_ending")
+        assert self.ended is not None
+        return self.ended
+
+    @activity.defn(name="send_notice")
+    async def send_notice(self, notice: NoticeRef) -> str:
+        self.calls.append("send_notice")
+        return "msg-1"
+
+    @activity.defn(name="record_notice")
+    async def record_notice(self, result: NoticeResult) -> None:
+        self.calls.append("record_notice")
+        self.notices.append(result)
 
     @activity.defn(name="open_review")
-    async def open_review(self, request: ReviewRequest) -> str:
+    async def open_review(self, request: ReviewRequest) -> OpenedReview:
         self.calls.append("open_review")
         self.opened.append(request)
-        return f"rev_{len(self.opened):032x}"
+        return OpenedReview(f"rev_{len(self.opened):032x}")
+
+    @activity.defn(name="record_review_step")
+    async def record_review_step(self, step: ReviewStep) -> None:
+        self.calls.append("record_review_step")
+        self.steps.append(step)
+
+    @activity.defn(name="look_for_information")
+    async def look_for_information(self, tenant_id: str, request_id: str) -> bool | None:
+        self.calls.append("look_for_information")
+        return self.unheard
 
     @activity.defn(name="close_review")
     async def close_review(self, closure: ReviewClosure) -> None:
         self.calls.append("close_review")
         self.closed.append(closure)
+
+
+class LostLetters(Books):
+    """A mail house that is never reached."""
+
+    @activity.defn(name="send_notice")
+    async def send_notice(self, notice: NoticeRef) -> str:
+        self.calls.append("send_notice")
+        raise Transient("MAIL_HOUSE_DOWN")
+
+
+class RefusedLetters(Books):
+    """A mail house that refuses the letter for good."""
+
+    @activity.defn(name="send_notice")
+    async def send_notice(self, notice: NoticeRef) -> str:
+        self.calls.append("send_notice")
+        raise Permanent("NOTICE_REFUSED", "no such address")
+
+
+class Ended(Books):
+    """The application was closed by somebody else: whatever moves it is refused."""
+
+    @activity.defn(name="open_review")
+    async def open_review(self, request: ReviewRequest) -> OpenedReview:
+        self.calls.append("open_review")
+        self.ended = ApplicationEnding(State.EXPIRED, ("OFFER_EXPIRED",))
+        raise Conflict("APPLICATION_CLOSED", request.subject_id)
 
 
 class SlowSigner(Books):

@@ -28,6 +28,7 @@ from models.domain.ids import (
     application_workflow_id,
     kyc_workflow_id,
     new_id,
+    notice_workflow_id,
     risk_workflow_id,
     settlement_workflow_id,
 )
@@ -236,13 +237,14 @@ class World:
         return self.client.get_workflow_handle(kyc_workflow_id(self.tenant, user_id))
 
     def workflows_of(self, application: ApplicationRef) -> dict[str, WorkflowHandle[Any, Any]]:
-        """The four workflows of a loan by name."""
+        """The workflows an application may have, by name."""
         tenant_id, application_id = application.tenant_id, application.application_id
         ids = {
             "application": application_workflow_id(tenant_id, application_id),
             "kyc": kyc_workflow_id(tenant_id, application.user_id),
             "risk": risk_workflow_id(tenant_id, application_id),
             "settlement": settlement_workflow_id(tenant_id, application_id),
+            "notice": notice_workflow_id(tenant_id, application_id),
         }
         return {name: self.client.get_workflow_handle(each) for name, each in ids.items()}
 
