@@ -20,6 +20,7 @@ import asyncpg
 import httpx
 
 from adapters.postgres.schema import migrate
+from sandbox.access import Access
 from sandbox.counterparties.issuer import SandboxIssuer
 from sandbox.services.chain import SANDBOX_CHAIN_ID, Anvil
 from sandbox.services.deployment import Deployment, deploy
@@ -115,6 +116,7 @@ class Stack:
         await asyncio.gather(*(self._start_counterparty(name) for name in _COUNTERPARTIES))
         say("identity vendor, credit bureau, mail house and bank")
         await asyncio.gather(self.start_api(), *(self.start_worker(name) for name in WORKER_GROUPS))
+        Access.of(self).write(self.state_dir)
         say("API and workers")
 
     async def stop(self) -> None:
@@ -147,8 +149,12 @@ class Stack:
     async def start_worker(
         self, name: str, extra: Mapping[str, str] | None = None
     ) -> ManagedProcess:
-        """Start one worker process; returns when it polls its task queues."""
-        roles = [part for role in WORKER_GROUPS[name] for part in ("--role", role)]
+        """Start one worker process, `worker-chain` or another of its kind, `worker-chain#2`.
+
+        Returns when it polls its task queues.
+        """
+        group = WORKER_GROUPS[name.partition("#")[0]]
+        roles = [part for role in group for part in ("--role", role)]
         process = await self._start_process(name, [sys.executable, "worker.py", *roles], extra)
 
         async def polls() -> bool:
@@ -289,5 +295,5 @@ def forget_earlier_run(state_dir: Path) -> None:
         "processes",
     ):
         shutil.rmtree(state_dir / name, ignore_errors=True)
-    for name in ("wallets.seed", "endpoints.json", "result.json"):
+    for name in ("wallets.seed", "endpoints.json", "result.json", "access.json", "client.jsonl"):
         (state_dir / name).unlink(missing_ok=True)
