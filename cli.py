@@ -1,4 +1,7 @@
-"""Operators' commands: `python cli.py COMMAND`, as thin as the API."""
+"""Operators' commands: `python cli.py COMMAND`, as thin as the API.
+
+Commands that change something need a named operator and a reason; both land in the audit trail.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,51 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from adapters.postgres.schema import migrate as migrate_schema
+from models.domain.application import Stage, State
+from models.domain.errors import CreditError, Invalid
+from models.domain.operations import Checkpoint, Command, since
+from models.domain.errors import CreditError
 from settings import MigrationSettings, WrongSetting, settings_or_exit
+from wiring import wired
+
+Result = TypeVar("Result")
+
+if TYPE_CHECKING:
+    from temporalio.client import WorkflowHistory
+
+    from adapters.operations.examining import Examiner
+    from adapters.operations.workflows import TemporalDesk
+    from adapters.postgres.operations import PostgresOperations, Search
+    from adapters.workflow_messages import TemporalMessages
+
+T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+audit_app = typer.Typer(no_args_is_help=True, help="The audit trail: verify it, export its heads.")
+app.add_typer(audit_app, name="audit")
+events_app = typer.Typer(no_args_is_help=True, help="Events the broker refused.")
+app.add_typer(events_app, name="events")
+
+Tenant = Annotated[str | None, typer.Option(help="One tenant only.")]
+applications = typer.Typer(no_args_is_help=True, help="Look after applications for credit.")
+app.add_typer(applications, name="applications")
+
+Key = Annotated[str, typer.Argument(help="An application's id, or a user's.")]
+Tenant = Annotated[str | None, typer.Option(help="Whose; needed where it cannot be looked up.")]
+AsJSON = Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000)]
+Operator = Annotated[str, typer.Option(envvar="CAAS_OPERATOR", help="Your name, for the record.")]
+Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 
 
 @app.command()
@@ -40,6 +81,288 @@ def openapi() -> None:
     try:
         typer.echo(json.dumps(create_app().openapi(), indent=2))
     except WrongSetting as error:
+        sys.exit(str(error))
+
+
+@applications.command("list")
+def list_applications(
+    tenant: Tenant = None,
+    state: State | None = None,
+    stage: Stage | None = None,
+    age: Annotated[str | None, typer.Option("--since", help="12h, 7d, or an ISO day.")] = None,
+    stuck: Annotated[bool, typer.Option("--stuck", help="Only what does not go on.")] = False,
+    limit: Limit = 100,
+    as_json: AsJSON = False,
+) -> None:
+    """List applications, the newest first; the stuck ones by how long they exist."""
+    from adapters.operations import printing  # noqa: PLC0415
+
+    async def work() -> None:
+        search = _search(tenant, state, stage, age, only_open=stuck)
+        async with _desk() as desk:
+            found = [each async for each in desk.examiner.search(search, limit, stuck=stuck)]
+        if not as_json:
+            return printing.print_list(printing.console(), found)
+        for each in found:
+            typer.echo(printing.json_line(printing.listed(each)))
+
+    _run(work())
+
+
+@applications.command()
+def show(key: Key, tenant: Tenant = None, as_json: AsJSON = False) -> None:
+    """Show one application: its records, its workflows, and whether it is stuck."""
+    from adapters.operations import printing  # noqa: PLC0415
+
+    async def work() -> None:
+        async with _desk() as desk:
+            shown = await desk.examiner.picture(await desk.records.find(key, tenant))
+        if as_json:
+            return typer.echo(printing.json_line(printing.picture(shown)))
+        printing.print_picture(printing.console(), shown)
+
+    _run(work())
+
+
+@applications.command()
+def retry(
+    key: Annotated[str, typer.Argument(help="An application's id, or a user's.")] = "",
+    tenant: Tenant = None,
+    all_stuck: Annotated[bool, typer.Option("--all-stuck", help="All that are stuck.")] = False,
+    limit: Limit = 1_000,
+    wait: Annotated[float, typer.Option(min=0, max=600, help="Seconds to look at each.")] = 30.0,
+    operator: Operator = "",
+    reason: Reason = "",
+    as_json: AsJSON = False,
+) -> None:
+    """Do what stuck applications need, and tell which of them truly go on."""
+    from adapters.operations import printing  # noqa: PLC0415
+    from adapters.operations.retrying import Recovery, Retrier  # noqa: PLC0415
+
+    async def work() -> bool:
+        command = Command(operator, reason)
+        if bool(key) == all_stuck:
+            raise Invalid("WHICH_APPLICATION", "say one application, or --all-stuck")
+        out, outcomes = printing.console(), []
+        async with _desk() as desk:
+            retrier = Retrier(
+                desk.examiner, desk.records, desk.temporal, desk.messages, command, wait_s=wait
+            )
+            if all_stuck:
+                results = retrier.retry_all(_search(tenant, only_open=True), limit)
+            else:
+                results = _only(retrier.retry(await desk.records.find(key, tenant)))
+            async for each in results:
+                outcomes.append(each.recovery)
+                if as_json:
+                    typer.echo(printing.json_line(printing.retried(each)))
+                else:
+                    printing.print_retried(out, each)
+        counts = {outcome.value: outcomes.count(outcome) for outcome in Recovery}
+        if as_json:
+            typer.echo(printing.json_line({"total": len(outcomes), **counts}))
+        elif all_stuck:
+            said = (f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+            out.print(f"{len(outcomes)} stuck: {', '.join(said)}")
+        return Recovery.NOT_RECOVERED not in outcomes
+
+    if not _run(work()):
+        raise typer.Exit(1)
+
+
+@applications.command()
+def reset(
+    key: Key,
+    to: Annotated[Checkpoint, typer.Option("--to", help="The stage to go back to.")],
+    tenant: Tenant = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, it is only shown.")] = False,
+    operator: Operator = "",
+    reason: Reason = "",
+    as_json: AsJSON = False,
+) -> None:
+    """Take an application's workflow back to a checkpoint; records stand, nothing is paid again."""
+    from adapters.operations import printing  # noqa: PLC0415
+    from adapters.operations.resetting import Resetter  # noqa: PLC0415
+
+    async def work() -> None:
+        command = Command(operator, reason) if yes else None
+        out = printing.console()
+        async with _desk() as desk:
+            resetter = Resetter(desk.examiner, desk.records, desk.temporal)
+            plan = await resetter.plan(await desk.records.find(key, tenant), to)
+            run_id = await resetter.carry_out(plan, command) if command else None
+        if as_json:
+            return typer.echo(printing.json_line({**printing.plan(plan), "new_run_id": run_id}))
+        printing.print_plan(out, plan)
+        out.print(f"Done: run {run_id}." if run_id else "Nothing was changed; --yes does it.")
+
+    _run(work())
+
+
+@applications.command()
+def replay(
+    key: Annotated[str, typer.Argument(help="An application's id, or a user's.")] = "",
+    tenant: Tenant = None,
+    file: Annotated[Path | None, typer.Option(help="A history that was kept.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Keep the histories in this folder.")] = None,
+) -> None:
+    """Replay histories with today's workflows; ends with 1 if today's code would break them."""
+    from adapters.operations import replaying  # noqa: PLC0415
+
+    async def work() -> bool:
+        if bool(key) == (file is not None):
+            raise Invalid("WHICH_HISTORY", "say one application, or --file")
+        histories = [replaying.read_history(file)] if file else await _histories(key, tenant)
+        for path in replaying.write_histories(save, histories) if save else []:
+            typer.echo(f"kept {path}")
+        well = True
+        for history in histories:
+            wrong = await replaying.replay(_replayer(), history)
+            typer.echo(f"{history.workflow_id}: {wrong or 'OK'}")
+            well = well and wrong is None
+        return well
+
+    if not _run(work()):
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """What the commands on applications work with."""
+
+    records: PostgresOperations
+    temporal: TemporalDesk
+    examiner: Examiner
+    messages: TemporalMessages
+
+
+@asynccontextmanager
+async def _desk() -> AsyncIterator[_Desk]:
+    """Connected under the application's role; the relay's, where set, finds out whose one is."""
+    from adapters.operations.examining import Examiner  # noqa: PLC0415
+    from adapters.operations.workflows import TemporalDesk  # noqa: PLC0415
+    from adapters.postgres.operations import PostgresOperations  # noqa: PLC0415
+    from wiring import wired  # noqa: PLC0415 - other commands need neither
+
+    settings = settings_or_exit(os.environ)
+    async with wired(settings) as wiring:
+        everywhere = await wiring.database("relay") if settings.database.relay_url else None
+        records = PostgresOperations(await wiring.database("app"), everywhere)
+        temporal = TemporalDesk(await wiring.temporal())
+        yield _Desk(records, temporal, Examiner(records, temporal), await wiring.messages())
+
+
+def _search(
+    tenant: str | None,
+    state: State | None = None,
+    stage: Stage | None = None,
+    age: str | None = None,
+    *,
+    only_open: bool,
+) -> Search:
+    from adapters.postgres.operations import Search  # noqa: PLC0415
+
+    try:
+        earliest = since(age, datetime.now(UTC)) if age else None
+    except ValueError:
+        raise Invalid("SINCE_MALFORMED", "say 90m, 12h, 7d, or an ISO day or moment") from None
+    return Search(tenant, state, stage, earliest, only_open)
+
+
+async def _histories(key: str, tenant: str | None) -> list[WorkflowHistory]:
+    """The histories of an application's workflows, as far as Temporal still has them."""
+    async with _desk() as desk:
+        shown = await desk.examiner.picture(await desk.records.find(key, tenant))
+        return [
+            await desk.temporal.history(each.standing.workflow_id, each.standing.run_id)
+            for each in shown.workflows
+        ]
+
+
+def _replayer() -> Any:
+    """Today's workflows as a worker runs them: sandboxed, with the product's converter."""
+    from temporalio.worker import Replayer  # noqa: PLC0415
+
+    from adapters.temporal import data_converter  # noqa: PLC0415
+    from adapters.vault import Keyring  # noqa: PLC0415
+    from wiring import LENT_FUNCTIONS  # noqa: PLC0415
+    from worker import SANDBOX, WORKFLOWS  # noqa: PLC0415
+
+    keyring = Keyring(settings_or_exit(os.environ).master_key_bytes())
+    return Replayer(
+        workflows=WORKFLOWS,
+        data_converter=data_converter(keyring),
+        interceptors=[LENT_FUNCTIONS],
+        workflow_runner=SANDBOX,
+    )
+
+
+async def _only(work: Coroutine[Any, Any, T]) -> AsyncIterator[T]:
+    yield await work
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command; what is wrong is said in one line."""
+    try:
+        return asyncio.run(work)
+    except (CreditError, WrongSetting) as error:
+        sys.exit(str(error))
+
+
+@audit_app.command("verify")
+def audit_verify(
+    tenant: Tenant = None,
+    head: Annotated[Path | None, typer.Option(help="Heads exported before.")] = None,
+) -> None:
+    """Recompute the hash chains; ends with 1 if anything was altered, removed or slipped in."""
+    try:
+        expected = read_heads(head) if head is not None else {}
+    except (OSError, ValueError) as error:
+        sys.exit(f"--head: {error}")
+    reports = _with_relay_role(lambda database: verify(AuditTrail(database), tenant, expected))
+    for report in reports:
+        typer.echo("\n".join(report.lines()))
+    if not all(report.sound for report in reports):
+        raise typer.Exit(1)
+
+
+@audit_app.command("head")
+def audit_head(tenant: Tenant = None) -> None:
+    """Print how far the chains have come, as JSON: keep it where this database's owner cannot."""
+    typer.echo(_with_relay_role(lambda database: heads(AuditTrail(database), tenant)))
+
+
+@events_app.command("parked")
+def events_parked(limit: int = 100) -> None:
+    """List events the broker refused for good, and how many wait behind each."""
+    for event in _with_relay_role(lambda database: ParkedEvents(database).all(limit)):
+        typer.echo(
+            f"{event.event_id} {event.tenant_id} {event.key} {event.type} {event.reason}"
+            f" since {event.parked_at.isoformat()}, {event.behind} wait behind it"
+        )
+
+
+@events_app.command("release")
+def events_release(
+    event_id: str,
+    operator: Annotated[str, typer.Option(help="Who decides this.")],
+    reason: Annotated[str, typer.Option(help="Why it will be taken now.")],
+) -> None:
+    """Let the relay try a parked event again; it lands in the audit trail."""
+    _with_relay_role(lambda database: ParkedEvents(database).release(event_id, operator, reason))
+    typer.echo(f"{event_id} is released.")
+
+
+def _with_relay_role(work: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Do something with the database as the relay's role, which reads across tenants."""
+
+    async def run() -> Result:
+        async with wired(settings_or_exit(os.environ)) as wiring:
+            return await work(await wiring.database("relay"))
+
+    try:
+        return asyncio.run(run())
+    except (WrongSetting, CreditError) as error:
         sys.exit(str(error))
 
 

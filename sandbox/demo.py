@@ -28,6 +28,7 @@ from models.domain.ids import (
 from sandbox.borrower import TERMINAL, Borrower, UnknownPersonaError, persona
 from sandbox.narration import Narrator
 from sandbox.services.chain import NoAnvilError
+from sandbox.services.kafka import NoBrokerError
 from sandbox.services.ports import NotAPortError, PortTakenError
 from sandbox.services.postgres import NoPostgresError
 from sandbox.services.postgres_account import NoAccountError
@@ -65,6 +66,7 @@ CLEAR_ERRORS: Final = (
     NoPostgresError,
     NoAccountError,
     NoAnvilError,
+    NoBrokerError,
     UnknownPersonaError,
     LoanNotFinalError,
 )

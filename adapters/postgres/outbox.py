@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
-from adapters.postgres.database import Session
+from adapters.postgres.database import PLATFORM, Database, Session
+from models.domain.errors import NotFound
 from models.domain.events import Event, Refusal
 
 CHANNEL: Final = "outbox"
@@ -21,6 +24,19 @@ _UNPUBLISHED: Final = (
     " AND p.published_at IS NULL AND p.parked_at IS NOT NULL)"
     " ORDER BY seq LIMIT $1"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedEvent:
+    """An event that waits for an operator, and how many of its key wait behind it."""
+
+    event_id: str
+    tenant_id: str
+    key: str
+    type: str
+    reason: str
+    parked_at: datetime
+    behind: int
 
 
 class OutboxLane:
@@ -58,6 +74,42 @@ class OutboxLane:
                     )
                 )  # fmt: skip
         return parked
+
+
+class ParkedEvents:
+    """What the broker refused for good, and its way back."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self, limit: int) -> list[ParkedEvent]:
+        """Parked events, oldest first, with how many events wait behind each."""
+        async with self._database.transaction(PLATFORM) as tx:
+            rows = await tx.rows(
+                "SELECT p.event_id, p.tenant_id, p.key, p.type, p.parked_because, p.parked_at,"
+                " (SELECT count(*) FROM outbox o WHERE o.tenant_id = p.tenant_id"
+                " AND o.key = p.key AND o.seq > p.seq AND o.published_at IS NULL) AS behind"
+                " FROM outbox p WHERE published_at IS NULL AND parked_at IS NOT NULL"
+                " ORDER BY seq LIMIT $1",
+                limit,
+            )
+        return [ParkedEvent(*row.values()) for row in rows]
+
+    async def release(self, event_id: str, operator: str, reason: str) -> None:
+        """Let the relay try again, as this operator's decision; NotFound if it is not parked."""
+        async with self._database.transaction(PLATFORM) as tx:
+            tenant_id = await tx.value("SELECT tenant_id FROM outbox WHERE event_id = $1", event_id)
+        async with self._database.transaction(tenant_id or PLATFORM) as tx:
+            key = await tx.value(
+                "UPDATE outbox SET attempts = 0, parked_at = NULL, parked_because = NULL"
+                " WHERE tenant_id = $1 AND event_id = $2 AND published_at IS NULL"
+                " AND parked_at IS NOT NULL RETURNING key",
+                tx.tenant_id, event_id,
+            )  # fmt: skip
+            if key is None:
+                raise NotFound("EVENT_NOT_PARKED", event_id)
+            detail = {"event_id": event_id, "reason": reason}
+            await tx.record(operator, "event.released", key, detail, key=key)
 
 
 def _event(row: Any) -> Event:
