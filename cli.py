@@ -101,10 +101,11 @@ def list_applications(
         search = _search(tenant, state, stage, age, only_open=stuck)
         async with _desk() as desk:
             found = [each async for each in desk.examiner.search(search, limit, stuck=stuck)]
-        if not as_json:
-            return printing.print_list(printing.console(), found)
-        for each in found:
-            typer.echo(printing.json_line(printing.listed(each)))
+        if as_json:
+            for each in found:
+                typer.echo(printing.json_line(printing.listed(each)))
+        else:
+            printing.print_list(printing.console(), found)
 
     _run(work())
 
@@ -118,8 +119,9 @@ def show(key: Key, tenant: Tenant = None, as_json: AsJSON = False) -> None:
         async with _desk() as desk:
             shown = await desk.examiner.picture(await desk.records.find(key, tenant))
         if as_json:
-            return typer.echo(printing.json_line(printing.picture(shown)))
-        printing.print_picture(printing.console(), shown)
+            typer.echo(printing.json_line(printing.picture(shown)))
+        else:
+            printing.print_picture(printing.console(), shown)
 
     _run(work())
 
@@ -186,15 +188,15 @@ def reset(
 
     async def work() -> None:
         command = Command(operator, reason) if yes else None
-        out = printing.console()
         async with _desk() as desk:
             resetter = Resetter(desk.examiner, desk.records, desk.temporal)
             plan = await resetter.plan(await desk.records.find(key, tenant), to)
             run_id = await resetter.carry_out(plan, command) if command else None
         if as_json:
-            return typer.echo(printing.json_line({**printing.plan(plan), "new_run_id": run_id}))
-        printing.print_plan(out, plan)
-        out.print(f"Done: run {run_id}." if run_id else "Nothing was changed; --yes does it.")
+            typer.echo(printing.json_line({**printing.plan(plan), "new_run_id": run_id}))
+        else:
+            printing.print_plan(printing.console(), plan)
+            typer.echo(f"Done: run {run_id}." if run_id else "Nothing was changed; --yes does it.")
 
     _run(work())
 

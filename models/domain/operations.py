@@ -187,6 +187,9 @@ class Bounds:
     task_within: timedelta = timedelta(seconds=15)
 
 
+USUAL: Final = Bounds()
+
+
 def workflows_of(application: ApplicationStanding) -> tuple[str, ...]:
     """The workflow ids to look at to tell whether an application is stuck, its own first."""
     ref = application.ref
@@ -203,7 +206,7 @@ def troubles(
     application: ApplicationStanding,
     workflows: Mapping[str, WorkflowStanding],
     now: datetime,
-    bounds: Bounds = Bounds(),
+    bounds: Bounds = USUAL,
 ) -> tuple[Trouble, ...]:
     """Everything that keeps an application from going on; empty if nothing does.
 
