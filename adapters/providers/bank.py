@@ -9,22 +9,19 @@ from typing import Any, Final
 import structlog
 
 from adapters.http import Answer, HTTPCaller
-from adapters.providers.bank_mapping import (
+from adapters.providers.bank_mapping import acceptance_request, quote_of, quote_request
+from adapters.providers.client_credentials import CREDENTIALS_REFUSED, ClientCredentials
+from adapters.providers.quote_check import (
+    PROVIDER_REFUSED,
+    QUOTE_EXPIRED,
     TERMS_CHANGED,
     Declined,
     Expected,
-    acceptance_request,
     confirmation_of,
-    quote_of,
-    quote_request,
     refusal_code_of,
 )
-from adapters.providers.client_credentials import CREDENTIALS_REFUSED, ClientCredentials
 from models.domain.errors import Permanent, Transient
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
-
-PROVIDER_REFUSED: Final = "PROVIDER_REFUSED"
-QUOTE_EXPIRED: Final = "QUOTE_EXPIRED"
 
 # What the bank says of an acceptance it turns down, in our words; anything else is a refusal.
 _REFUSALS: Final = {"QUOTE_EXPIRED": QUOTE_EXPIRED, "TERMS_MISMATCH": TERMS_CHANGED}

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from adapters.chain.eip712 import terms_hash
-from adapters.providers.bank_mapping import Declined, Expected, confirmation_of, quote_of
+from adapters.providers.bank_mapping import quote_of
+from adapters.providers.quote_check import Declined, Expected, confirmation_of
 from models.domain.errors import Permanent
 from models.domain.offer import LoanTerms, Quote, QuoteRequest, SettlementVenue
 
