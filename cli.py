@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,32 +19,24 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from adapters.postgres.schema import migrate as migrate_schema
+from adapters.trail_commands import audit_commands, event_commands
 from models.domain.application import Stage, State
 from models.domain.errors import CreditError, Invalid
 from models.domain.operations import Checkpoint, Command, since
-from models.domain.errors import CreditError
 from settings import MigrationSettings, WrongSetting, settings_or_exit
-from wiring import wired
-
-Result = TypeVar("Result")
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHistory
 
     from adapters.operations.examining import Examiner
     from adapters.operations.workflows import TemporalDesk
+    from adapters.postgres.database import Database
     from adapters.postgres.operations import PostgresOperations, Search
     from adapters.workflow_messages import TemporalMessages
 
 T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-audit_app = typer.Typer(no_args_is_help=True, help="The audit trail: verify it, export its heads.")
-app.add_typer(audit_app, name="audit")
-events_app = typer.Typer(no_args_is_help=True, help="Events the broker refused.")
-app.add_typer(events_app, name="events")
-
-Tenant = Annotated[str | None, typer.Option(help="One tenant only.")]
 applications = typer.Typer(no_args_is_help=True, help="Look after applications for credit.")
 app.add_typer(applications, name="applications")
 
@@ -311,61 +303,20 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         sys.exit(str(error))
 
 
-@audit_app.command("verify")
-def audit_verify(
-    tenant: Tenant = None,
-    head: Annotated[Path | None, typer.Option(help="Heads exported before.")] = None,
-) -> None:
-    """Recompute the hash chains; ends with 1 if anything was altered, removed or slipped in."""
-    try:
-        expected = read_heads(head) if head is not None else {}
-    except (OSError, ValueError) as error:
-        sys.exit(f"--head: {error}")
-    reports = _with_relay_role(lambda database: verify(AuditTrail(database), tenant, expected))
-    for report in reports:
-        typer.echo("\n".join(report.lines()))
-    if not all(report.sound for report in reports):
-        raise typer.Exit(1)
+def _as_relay(work: Callable[[Database], Awaitable[Any]]) -> Any:
+    """Something with the database under the relay's role, which reads across tenants."""
 
+    async def connected() -> Any:
+        from wiring import wired  # noqa: PLC0415
 
-@audit_app.command("head")
-def audit_head(tenant: Tenant = None) -> None:
-    """Print how far the chains have come, as JSON: keep it where this database's owner cannot."""
-    typer.echo(_with_relay_role(lambda database: heads(AuditTrail(database), tenant)))
-
-
-@events_app.command("parked")
-def events_parked(limit: int = 100) -> None:
-    """List events the broker refused for good, and how many wait behind each."""
-    for event in _with_relay_role(lambda database: ParkedEvents(database).all(limit)):
-        typer.echo(
-            f"{event.event_id} {event.tenant_id} {event.key} {event.type} {event.reason}"
-            f" since {event.parked_at.isoformat()}, {event.behind} wait behind it"
-        )
-
-
-@events_app.command("release")
-def events_release(
-    event_id: str,
-    operator: Annotated[str, typer.Option(help="Who decides this.")],
-    reason: Annotated[str, typer.Option(help="Why it will be taken now.")],
-) -> None:
-    """Let the relay try a parked event again; it lands in the audit trail."""
-    _with_relay_role(lambda database: ParkedEvents(database).release(event_id, operator, reason))
-    typer.echo(f"{event_id} is released.")
-
-
-def _with_relay_role(work: Callable[[Database], Awaitable[Result]]) -> Result:
-    """Do something with the database as the relay's role, which reads across tenants."""
-
-    async def run() -> Result:
         async with wired(settings_or_exit(os.environ)) as wiring:
             return await work(await wiring.database("relay"))
 
-    try:
-        return asyncio.run(run())
-    except (WrongSetting, CreditError) as error:
-        sys.exit(str(error))
+    return _run(connected())
+
+
+app.add_typer(audit_commands(_as_relay), name="audit")
+app.add_typer(event_commands(_as_relay), name="events")
 
 
 if __name__ == "__main__":
