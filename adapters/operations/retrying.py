@@ -23,8 +23,8 @@ from models.domain.operations import (
     Condition,
     Trouble,
     WorkflowStatus,
-    why_not,
 )
+from models.domain.recovery import why_not
 
 LOOK_EVERY_S: Final = 0.5
 
