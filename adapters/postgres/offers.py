@@ -162,7 +162,7 @@ async def _book(tx: Transaction, application_id: str) -> OfferBook | None:
     if missing is None:
         return None
     offers = await tx.rows(
-        "SELECT offer_id, provider_id, terms_hash, terms, chain_id, aggregator, apr_bps,"
+        "SELECT offer_id, provider_id, terms_hash, terms, offers.chain_id, aggregator, apr_bps,"
         " expires_at, status, accepted_by, acceptance, a.user_id FROM offers"
         " JOIN applications a USING (tenant_id, application_id)"
         " WHERE tenant_id = $1 AND application_id = $2"
