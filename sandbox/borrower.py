@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Self
 
 import httpx
 
 from adapters.chain.eip712 import sign_acceptance, sign_wallet_ownership
+from sandbox.persona import read_persona
 from sandbox.services.deployment import Deployment
 from sandbox.wallets import Wallet, wallet
 
-PERSONAS: Final = Path(__file__).parent / "personas"
 ACCEPTANCE_VALID_S: Final = 3600
 FOLLOW_EVERY_S: Final = 0.25
 TERMINAL: Final = frozenset({"funded", "declined", "withdrawn", "expired", "blocked", "rejected"})
 
 
-class UnknownPersonaError(Exception):
-    """There is no such persona."""
-
-
 def persona(name: str) -> dict[str, Any]:
-    """A persona's data; UnknownPersonaError lists those there are."""
-    # Only a listed file is read: a name is never made into a path.
-    known = {path.stem: path for path in PERSONAS.glob("*.json")}
-    if name not in known:
-        raise UnknownPersonaError(
-            f"there is no persona {name!r}; there are: {', '.join(sorted(known))}"
-        )
-    document: dict[str, Any] = json.loads(known[name].read_text("utf-8"))
-    return document
+    """Whose persona it is and what they state; UnknownPersonaError lists those there are."""
+    return read_persona(name).data
 
 
 @dataclass(frozen=True)

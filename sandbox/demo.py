@@ -1,6 +1,6 @@
-"""`make demo`: one real loan, from application to final settlement, on services of this machine.
+"""`make demo`: one application to its end, on real services of this machine.
 
-Environment: `ONCE=1` ends after the loan, `PERSONA` names who applies, `CAAS_…_PORT` fixes a port.
+Environment: `ONCE=1` ends after it, `PERSONA` names who applies, `CAAS_…_PORT` fixes a port.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,8 +26,9 @@ from models.domain.ids import (
     risk_workflow_id,
     settlement_workflow_id,
 )
-from sandbox.borrower import TERMINAL, Borrower, UnknownPersonaError, persona
+from sandbox.journey import JourneyStuckError, journey_on
 from sandbox.narration import Narrator
+from sandbox.persona import Ending, Persona, UnknownPersonaError, read_persona
 from sandbox.services.chain import NoAnvilError
 from sandbox.services.kafka import NoBrokerError
 from sandbox.services.ports import NotAPortError, PortTakenError
@@ -46,12 +48,7 @@ from settings import ROOT
 STATE_DIR: Final = ROOT / ".demo"
 NEEDED_BYTES: Final = 500_000_000  # a cluster, a chain and logs, with room for a long day
 LOAN_LIMIT_S: Final = 120.0
-FOLLOW_EVERY_S: Final = 0.1
 STAY_S: Final = 12 * 3600  # how long the printed tokens are good for: a working day
-
-
-class LoanNotFinalError(Exception):
-    """The loan did not come to its end in time; the message says where it stood."""
 
 
 # What a reader can mend; everything else is a bug and shows its traceback.
@@ -68,14 +65,22 @@ CLEAR_ERRORS: Final = (
     NoAnvilError,
     NoBrokerError,
     UnknownPersonaError,
-    LoanNotFinalError,
+    JourneyStuckError,
 )
 
 
-async def demo(environment: Mapping[str, str], console: Console) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Shown:
+    """What the demo has shown, and what is wrong with it."""
+
+    result: dict[str, Any]
+    wrong: str | None
+
+
+async def demo(environment: Mapping[str, str], console: Console) -> Shown:
     """Start everything, carry one loan to its end, and stay up unless told otherwise."""
     started = time.monotonic()
-    data = persona(environment.get("PERSONA") or "approved")
+    persona = read_persona(environment.get("PERSONA") or "approved")
     once = environment.get("ONCE", "") not in ("", "0")
     options = StackOptions(ports=StackOptions.ports_from(environment))
     ensure_disk_space(STATE_DIR, NEEDED_BYTES)
@@ -89,57 +94,49 @@ async def demo(environment: Mapping[str, str], console: Console) -> dict[str, An
             narrator.headline("Starting real services")
             await stack.start(narrator.tick)
             write_json(STATE_DIR / "endpoints.json", endpoints(stack))
-            view = await while_running(stack.managed, story(stack, data, narrator))
-            result = result_of(data, view)
+            view = await while_running(stack.managed, story(stack, persona, narrator))
+            result, wrong = result_of(persona.data, view), other_ending(persona, view)
             result["elapsed_s"] = round(time.monotonic() - started, 2)
             write_json(STATE_DIR / "result.json", result)
             if not once:
-                operator = stack.token("olivia.operator", data["tenant"], "support", ttl_s=STAY_S)
+                operator = stack.token("olivia.operator", persona.tenant, "support", ttl_s=STAY_S)
                 narrator.where_to_look(stack, operator, result, STATE_DIR)
                 await while_running(stack.managed, asyncio.Event().wait())
-            return result
+            return Shown(result, wrong)
         finally:
             narrator.headline("Stopping everything")
             await stack.stop()
 
 
-async def story(stack: Stack, data: Mapping[str, Any], narrator: Narrator) -> dict[str, Any]:
-    """What happens to the persona, from the outside; the application as the API shows it last."""
-    assert stack.deployment is not None
-    token = stack.token(data["user_id"], data["tenant"], "applicant", ttl_s=STAY_S)
+async def story(stack: Stack, persona: Persona, narrator: Narrator) -> dict[str, Any]:
+    """What happens to the persona, from the outside; the application as the API shows it last.
+
+    Raises:
+        JourneyStuckError: it did not end within LOAN_LIMIT_S.
+    """
+    narrator.headline(f"{persona.name}: {persona.about}")
     async with httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=30.0) as http:
-        borrower = Borrower.of(http, data, stack.seed, stack.deployment, token)
-        narrator.headline(f"One loan for {data['applicant']['given_name']}")
-        view = await one_loan(borrower, narrator)
+        journey = await journey_on(
+            stack, http, persona, narrator, limit_s=LOAN_LIMIT_S, tokens_valid_s=STAY_S
+        )
+        try:
+            view = await journey.run()
+        except JourneyStuckError as error:
+            raise JourneyStuckError(f"{error}; the logs are in {STATE_DIR / 'logs'}") from error
     narrator.ended(view)
     return view
 
 
-async def one_loan(borrower: Borrower, narrator: Narrator) -> dict[str, Any]:
-    """Apply, follow, accept the best offer, and follow the application to its end.
+def other_ending(persona: Persona, view: Mapping[str, Any]) -> str | None:
+    """None if the application ended as the persona's does; else what is wrong, in a line."""
+    ended = Ending(state=view["state"], reasons=tuple(each["code"] for each in view["reasons"]))
+    if ended == persona.ends_in:
+        return None
+    return f"{persona.name} was to end {_words(persona.ends_in)}, but ended {_words(ended)}"
 
-    Raises:
-        LoanNotFinalError: it did not end within LOAN_LIMIT_S.
-    """
-    application_id = await borrower.apply()
-    narrator.applied(application_id, borrower.data, borrower.wallet.address)
-    accepted = False
-    deadline = time.monotonic() + LOAN_LIMIT_S
-    while True:
-        view = await borrower.view(application_id)
-        narrator.follow(view)
-        if view["state"] in TERMINAL:
-            return view
-        if view["state"] == "offered" and not accepted:
-            await borrower.accept(application_id, view["offers"][0])
-            accepted = True
-            narrator.accepted(view["offers"][0])
-        if time.monotonic() > deadline:
-            raise LoanNotFinalError(
-                f"after {LOAN_LIMIT_S:.0f} s the application is {view['state']} in stage "
-                f"{view['stage']}; the logs are in {STATE_DIR / 'logs'}"
-            )
-        await asyncio.sleep(FOLLOW_EVERY_S)
+
+def _words(ending: Ending) -> str:
+    return ending.state + (f" ({', '.join(ending.reasons)})" if ending.reasons else "")
 
 
 def result_of(data: Mapping[str, Any], view: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,7 +196,7 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     draft.replace(path)
 
 
-async def until_interrupted(environment: Mapping[str, str], console: Console) -> dict[str, Any]:
+async def until_interrupted(environment: Mapping[str, str], console: Console) -> Shown:
     """Run the demo; Ctrl-C and SIGTERM end it in order."""
     loop = asyncio.get_running_loop()
     task = asyncio.create_task(demo(environment, console))
@@ -211,14 +208,16 @@ async def until_interrupted(environment: Mapping[str, str], console: Console) ->
 def main() -> None:
     """Run the demo as `make demo` does."""
     console = Console(highlight=False, soft_wrap=True)
-    result = None
+    shown = None
     try:
         with suppress(asyncio.CancelledError):
-            result = asyncio.run(until_interrupted(os.environ, console))
+            shown = asyncio.run(until_interrupted(os.environ, console))
     except CLEAR_ERRORS as error:
         sys.exit(f"demo: {error}")
-    if result is not None:
-        print(json.dumps(result), flush=True)
+    if shown is not None:
+        print(json.dumps(shown.result), flush=True)
+        if shown.wrong:
+            sys.exit(f"demo: {shown.wrong}")
 
 
 if __name__ == "__main__":

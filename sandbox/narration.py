@@ -9,10 +9,20 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from sandbox.persona import Step
 from sandbox.stack import Stack
 
 # Who stands here was let through by the eligibility rules.
 _AFTER_ELIGIBILITY: Final = frozenset({"risk", "credit", "offers", "settlement"})
+
+_DEEDS: Final = {
+    "withdraw": "withdrew",
+    "provide_information": "answered",
+    "approve": "approved",
+    "reject": "rejected",
+    "request_information": "asked the applicant",
+    "reassign": "handed the review to",
+}
 
 
 class Narrator:
@@ -23,6 +33,7 @@ class Narrator:
         self._started = started
         self._last = started
         self._told: set[str] = set()
+        self._verified_before = False
 
     def headline(self, text: str) -> None:
         """Begin a chapter."""
@@ -38,7 +49,9 @@ class Narrator:
         self._last = now
 
     def applied(self, application_id: str, data: Mapping[str, Any], wallet: str) -> None:
-        """The application was taken."""
+        """The application was taken; of the next one of the same person all is told again."""
+        self._verified_before = "identity" in self._told
+        self._told.clear()
         amount = data["amount_minor"] / 100
         self.tick(
             f"Applied for {amount:,.2f} {data['currency']} over {data['term_months']} months, "
@@ -48,7 +61,8 @@ class Narrator:
     def follow(self, view: Mapping[str, Any]) -> None:
         """Tell what is new in the application since the last look."""
         if view["identity"] == "verified":
-            self._once("identity", "Identity verified by the vendor's signed callback")
+            how = "before; nobody asked again" if self._verified_before else "by signed callback"
+            self._once("identity", f"Identity verified {how}")
         # The stage of a closed application is gone, but a score was made only after the rules.
         if view["stage"] in _AFTER_ELIGIBILITY or view["score"] is not None:
             self._once("eligibility", "Names screened, eligibility rules allow it")
@@ -67,10 +81,24 @@ class Narrator:
             codes = ", ".join(each["code"] for each in view["reasons"])
             self._once("review", f"Waiting for an operator's review: {codes}")
         self._transaction(view["transaction"])
+        notice = view.get("notice")
+        if notice is not None:
+            due_on = notice["due_at"][:10]
+            self._once("notice", f"A notice of adverse action is owed, by {due_on} at the latest")
+            if notice["status"] != "pending":
+                self._once("notice told", f"The notice of adverse action is {notice['status']}")
 
     def accepted(self, offer: Mapping[str, Any]) -> None:
         """The borrower accepted."""
         self.tick(f"Accepted: the wallet signed terms {offer['terms_hash'][:18]}… (EIP-712)")
+
+    def took(self, step: Step) -> None:
+        """Somebody took another step."""
+        who = f"{step.by} ({step.role.replace('_', ' ')})" if step.by else "The applicant"
+        to_whom = f" {step.assignee}" if step.assignee else ""
+        said = step.reason or step.message or "; ".join(each["text"] for each in step.answers)
+        self.tick(f"{who} {_DEEDS[step.do]}{to_whom}" + (f": {said}" if said else ""))
+        self._told.discard("review")  # the next one is told again
 
     def ended(self, view: Mapping[str, Any]) -> None:
         """How the application ended."""

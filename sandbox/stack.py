@@ -30,7 +30,7 @@ from sandbox.services.postgres import Postgres
 from sandbox.services.process import ManagedProcess
 from sandbox.services.temporal import TemporalServer
 from sandbox.stack_secrets import DATABASE_ROLES, Secrets
-from sandbox.stack_settings import counterparty_settings, product_settings
+from sandbox.stack_settings import LENDERS, counterparty_settings, product_settings
 from sandbox.wallets import DEVELOPMENT_DEPLOYER_KEY, Wallet, seed_in, wallet
 from settings import ROOT
 
@@ -271,7 +271,7 @@ class Stack:
         return process
 
 
-_COUNTERPARTIES: Final = ("identity_vendor", "bureau", "notifier", "bank")
+_COUNTERPARTIES: Final = ("identity_vendor", "bureau", "notifier", *LENDERS)
 
 
 async def _answers(url: str) -> bool:

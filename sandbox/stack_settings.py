@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 VENDOR: Final = "identity"
 BANK: Final = "first-harbour-bank"
 
+# The counterparties that lend, by the name of their module.
+LENDERS: Final = ("bank",)
+
 
 def product_settings(stack: Stack) -> dict[str, str]:
     """The settings of our processes, as an operator would export them."""

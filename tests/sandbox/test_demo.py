@@ -1,6 +1,5 @@
 """`make demo` says in one line what the reader can mend, and never disturbs a demo that runs."""
 
-import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sandbox import borrower, demo
-from sandbox.borrower import UnknownPersonaError, persona
+from sandbox import demo
 from sandbox.narration import Narrator
+from sandbox.persona import Ending, read_persona
 from sandbox.services import linux
 from sandbox.services.state_dir import Record, hold
 
@@ -54,7 +53,7 @@ def test_a_second_demo_is_refused_and_the_first_goes_on(state_dir: Path, running
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("PERSONA", "nobody", "there is no persona 'nobody'; there are: approved"),
+        ("PERSONA", "nobody", "there is no persona 'nobody'; there are: approved,"),
         ("PERSONA", "../counterparties/bureau_files", "there is no persona"),
         ("CAAS_API_PORT", "abc", "CAAS_API_PORT: 'abc' is not a port"),
         ("CAAS_API_PORT", "70000", "CAAS_API_PORT: '70000' is not a port"),
@@ -76,21 +75,34 @@ def test_a_file_in_the_place_of_the_state_directory_is_told_in_one_line(state_di
     assert state_dir.read_text() == ""
 
 
-def test_only_a_listed_persona_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "personas").mkdir()
-    for path in ("secret.json", "personas/one.json", "personas/two.json"):
-        (tmp_path / path).write_text(json.dumps({"path": path}))
-    monkeypatch.setattr(borrower, "PERSONAS", tmp_path / "personas")
-    assert persona("two") == {"path": "personas/two.json"}
-    for name in ("../secret", "personas/one", "", "one.json", str(tmp_path / "secret")):
-        with pytest.raises(UnknownPersonaError, match="there are: one, two"):
-            persona(name)
+@pytest.mark.parametrize(
+    ("state", "codes", "wrong"),
+    [
+        ("declined", ["SCORE_TOO_LOW", "PD_TOO_HIGH"], None),
+        ("funded", [], "but ended funded"),
+        ("declined", ["PD_TOO_HIGH", "SCORE_TOO_LOW"], "ended declined (PD_TOO_HIGH, SCORE_TOO"),
+        ("declined", ["SCORE_TOO_LOW"], "but ended declined (SCORE_TOO_LOW)"),
+    ],
+)
+def test_another_ending_than_the_personas_is_told(
+    state: str, codes: list[str], wrong: str | None
+) -> None:
+    ending = Ending(state="declined", reasons=("SCORE_TOO_LOW", "PD_TOO_HIGH"))
+    persona = read_persona("declined").model_copy(update={"ends_in": ending})
+    view = {"state": state, "reasons": [{"code": code} for code in codes]}
+    told = demo.other_ending(persona, view)
+    if wrong is None:
+        assert told is None
+    else:
+        assert told is not None
+        assert told.startswith("declined was to end declined (SCORE_TOO_LOW, PD_TOO_HIGH), but")
+        assert wrong in told
 
 
 NEW: dict[str, Any] = {
     "identity": "verified", "stage": "eligibility", "state": "processing", "score": None,
     "score_reasons": [], "reasons": [], "decision": None, "offers": [], "missing_offers": [],
-    "transaction": None,
+    "transaction": None, "notice": None,
 }  # fmt: skip
 
 
