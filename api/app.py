@@ -17,13 +17,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.description import describe
 from api.errors import install, problem_response, refusals
 from api.limits import RequestFrame
-from api.routes import applications, callbacks, codec, health, reviews
+from api.routes import applicants, applications, callbacks, codec, health, reviews
 from settings import Settings, TemporalSettings, settings_or_exit
 from wiring import api_services
 
 # What the routes of each module may be refused with, beyond what they answer themselves.
 REFUSALS: Final = (
     (applications.router, (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)),
+    (applicants.router, (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)),
     (reviews.router, (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)),
     (callbacks.router, (401, 404, 413, 422, 500, 503)),
     (codec.router, (400, 401, 403, 413, 415, 422, 500, 503)),

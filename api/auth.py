@@ -36,9 +36,15 @@ class Action(StrEnum):
     APPLY = "apply"
     READ_APPLICATION = "read_application"
     ACCEPT_OFFER = "accept_offer"
+    WITHDRAW = "withdraw"
+    PROVIDE_INFORMATION = "provide_information"
     READ_REVIEWS = "read_reviews"
+    READ_INFORMATION = "read_information"
+    ASK_APPLICANT = "ask_applicant"
+    ASSIGN_REVIEW = "assign_review"
     DECIDE_CREDIT_REVIEW = "decide_credit_review"
     DECIDE_COMPLIANCE_REVIEW = "decide_compliance_review"
+    HAND_OVER_NOTICE = "hand_over_notice"
     DECODE_PAYLOADS = "decode_payloads"
 
 
@@ -57,9 +63,15 @@ ROLE_TABLE: Final[dict[Action, frozenset[Role]]] = {
     Action.APPLY:                    frozenset({A, I}),
     Action.READ_APPLICATION:         frozenset({A, I, U, C, S, D, T}),
     Action.ACCEPT_OFFER:             frozenset({A, I}),
+    Action.WITHDRAW:                 frozenset({A, I}),
+    Action.PROVIDE_INFORMATION:      frozenset({A, I}),
     Action.READ_REVIEWS:             frozenset({U, C, S, D, T}),
+    Action.READ_INFORMATION:         frozenset({U, C}),
+    Action.ASK_APPLICANT:            frozenset({U, C}),
+    Action.ASSIGN_REVIEW:            frozenset({U, C, T}),
     Action.DECIDE_CREDIT_REVIEW:     frozenset({U}),
     Action.DECIDE_COMPLIANCE_REVIEW: frozenset({C}),
+    Action.HAND_OVER_NOTICE:         frozenset({C, S}),
     Action.DECODE_PAYLOADS:          frozenset({U, C, S, T}),
 }  # fmt: skip
 

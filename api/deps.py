@@ -30,6 +30,7 @@ from adapters.postgres.applications import PostgresApplications
 from adapters.postgres.callbacks import PostgresCallbacks
 from adapters.postgres.database import Database
 from adapters.postgres.idempotency import IdempotentWrites
+from adapters.postgres.information import AnsweredRequest, PostgresInformation
 from adapters.postgres.reviews import PostgresReviewRecords
 from adapters.strict_json import parse_object
 from adapters.temporal import PayloadDesk
@@ -41,10 +42,10 @@ from models.domain.offer import SettlementVenue
 from models.domain.writes import StoredAnswer, WriteKey
 
 __all__ = [
-    "CALLBACK_TOLERANCE_S", "Caller", "IdempotencyKey", "Services", "StrictRoute", "Wired",
-    "acceptance_digest", "acceptance_typed_data", "answer_once", "checksum", "parse_callback",
-    "signed_by", "verify_callback", "wallet_ownership_digest", "wallet_ownership_typed_data",
-    "write_key",
+    "CALLBACK_TOLERANCE_S", "AnsweredRequest", "Caller", "IdempotencyKey", "Services",
+    "StrictRoute", "Wired", "acceptance_digest", "acceptance_typed_data", "answer_once",
+    "checksum", "parse_callback", "signed_by", "verify_callback", "wallet_ownership_digest",
+    "wallet_ownership_typed_data", "write_key",
 ]  # fmt: skip
 
 SESSION_COOKIE: Final = "caas_session"
@@ -59,6 +60,7 @@ class Services:
     database: Database
     applications: PostgresApplications
     reviews: PostgresReviewRecords
+    information: PostgresInformation
     callbacks: PostgresCallbacks
     writes: IdempotentWrites
     messages: TemporalMessages

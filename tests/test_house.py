@@ -20,6 +20,8 @@ MAY_IMPORT_WIRING = {"api/app.py", "worker.py", "cli.py"}
 # Longer than this, a function no longer fits a screen and a file is no longer one thing.
 LONGEST_FUNCTION = 70
 LONGEST_FILE = 350
+# One list of what meets what: in two files, neither would be the one place to look.
+LONGER = {"wiring.py": 480}
 
 # What a lock or build file would contain if it named where packages are fetched from.
 REGISTRY = re.compile(
@@ -222,7 +224,8 @@ def test_files_are_one_thing() -> None:
     long = [
         f"{where(path)} has {lines} lines"
         for path in own_python_files()
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST_FILE
+        if (lines := len(path.read_text(encoding="utf-8").splitlines()))
+        > LONGER.get(where(path), LONGEST_FILE)
     ]
     assert long == []
 

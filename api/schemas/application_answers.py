@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
+from api.schemas.information import InformationRequestAnswer, NoticeAnswer
 from api.schemas.offer_answers import MissingOfferAnswer, OfferAnswer
 from models.domain.application import TERMINAL_STATES, Stage, State
 from models.domain.decision import applicant_reasons
@@ -142,6 +143,12 @@ class ApplicationAnswer(BaseModel):
         description="The payment on chain; null before there is one."
     )
     loan: LoanAnswer | None = Field(description="The loan; null before it is booked.")
+    information_requests: list[InformationRequestAnswer] = Field(
+        description="What operators have asked of the applicant, the oldest first."
+    )
+    notice: NoticeAnswer | None = Field(
+        description="The notice of adverse action; null where none is owed."
+    )
     created_at: datetime = Field(description="When it was submitted (RFC 3339).")
     updated_at: datetime = Field(description="When it last changed (RFC 3339).")
 
@@ -201,6 +208,10 @@ class ApplicationAnswer(BaseModel):
                 total_repayable_minor=loan.total_repayable_minor,
                 booked_at=loan.booked_at,
             ),
+            information_requests=[
+                InformationRequestAnswer.of(each) for each in view.information_requests
+            ],
+            notice=NoticeAnswer.of(view.notice) if view.notice else None,
             created_at=view.created_at,
             updated_at=view.updated_at,
         )

@@ -21,6 +21,7 @@ DEADLINE: Final = 1_790_003_600
 APPLICATION_ID: Final = "app_01990000000070008000000000000001"
 OFFER_ID: Final = "off_01990000000070008000000000000002"
 REVIEW_ID: Final = "rev_01990000000070008000000000000003"
+REQUEST_ID: Final = "inf_01990000000070008000000000000005"
 
 WALLET_PROOF: Final[dict[str, Any]] = {
     "address": WALLET,
@@ -64,6 +65,21 @@ DECISION: Final[dict[str, Any]] = {
     "approved": True,
     "reason": "Employment confirmed by the employer; income covers the instalments.",
 }
+WITHDRAWAL: Final[dict[str, Any]] = {"reason": "I have found another offer."}
+QUESTION: Final[dict[str, Any]] = {
+    "items": ["PROOF_OF_INCOME"],
+    "message": "Please send the salary statements of the last three months.",
+}
+INFORMATION: Final[dict[str, Any]] = {
+    "request_id": REQUEST_ID,
+    "answers": [{"item": "PROOF_OF_INCOME", "text": "Statements 8, 9 and 10 are in your inbox."}],
+    "document": None,
+}
+ASSIGNMENT: Final[dict[str, Any]] = {
+    "assignee": "uma.underwriter",
+    "reason": "She knows the employer.",
+}
+HAND_OVER: Final[dict[str, Any]] = {"how": "Registered letter, posted on 2026-11-20."}
 PAYLOADS: Final[dict[str, Any]] = {
     "payloads": [{"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "ImhlbGxvIg=="}]
 }

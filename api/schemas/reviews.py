@@ -38,8 +38,13 @@ class ReviewAnswer(BaseModel):
     )
     reasons: list[str] = Field(description="Codes of why a person is asked, for staff alone.")
     status: str = Field(
-        description="`open`, `approved`, `rejected`, or `undecided` when nobody decided in time."
+        description="`open`, `approved`, `rejected`, `undecided` when nobody decided in time, "
+        "`unanswered` when the applicant did not send what was asked for, `resubmitted` when a new "
+        "document came, or `void` when the application ended otherwise."
     )
+    approvals_needed: int = Field(description="How many different people have to approve.")
+    approvals: list[str] = Field(description="Token subjects of those who have approved so far.")
+    assignee: str | None = Field(description="Who alone may decide; null: whoever is entitled.")
     decided_by: str | None = Field(description="Token subject of who decided; null while open.")
     created_at: datetime = Field(description="When it was opened (RFC 3339).")
     decided_at: datetime | None = Field(description="When it ended (RFC 3339); null while open.")
@@ -53,10 +58,22 @@ class ReviewAnswer(BaseModel):
             subject_id=view.subject_id,
             reasons=list(view.reasons),
             status=view.status,
+            approvals_needed=view.approvals_needed,
+            approvals=list(view.approvals),
+            assignee=view.assignee,
             decided_by=view.decided_by,
             created_at=view.created_at,
             decided_at=view.decided_at,
         )
+
+
+class ReviewDetailAnswer(ReviewAnswer):
+    """A review with what the applicant has sent for it."""
+
+    information: dict[str, dict[str, str]] = Field(
+        description="The applicant's answers: by question (`inf_…`), then by item. That you read "
+        "them is recorded."
+    )
 
 
 class ReviewListAnswer(BaseModel):
@@ -69,4 +86,7 @@ class DecidedAnswer(BaseModel):
     """The decision is on record."""
 
     review_id: str = Field(description="The review that was decided.")
-    approved: bool = Field(description="What was decided.")
+    approved: bool = Field(description="What you decided.")
+    status: str = Field(
+        description="`approved`, `rejected`, or `open` while another person has to approve, too."
+    )

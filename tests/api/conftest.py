@@ -120,6 +120,7 @@ def app(settings: Settings, records: EmptyRecords, verifier: TokenVerifier) -> F
         database=stands_for_all,
         applications=stands_for_all,
         reviews=stands_for_all,
+        information=stands_for_all,
         callbacks=stands_for_all,
         writes=stands_for_all,
         messages=stands_for_all,

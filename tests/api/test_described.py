@@ -17,7 +17,25 @@ FILLED = {
     "/api/v1/applications/{application_id}/accept": [
         "/api/v1/applications/x/accept", f"/api/v1/applications/app_{'0' * 32}/accept",
     ],
+    "/api/v1/applications/{application_id}/withdraw": [
+        "/api/v1/applications/x/withdraw", f"/api/v1/applications/app_{'0' * 32}/withdraw",
+    ],
+    "/api/v1/applications/{application_id}/information": [
+        f"/api/v1/applications/app_{'0' * 32}/information",
+    ],
+    "/api/v1/applications/{application_id}/notice/delivery": [
+        f"/api/v1/applications/app_{'0' * 32}/notice/delivery",
+    ],
     "/api/v1/reviews": ["/api/v1/reviews"],
+    "/api/v1/reviews/{review_id}": [
+        "/api/v1/reviews/x", f"/api/v1/reviews/rev_{'0' * 32}",
+    ],
+    "/api/v1/reviews/{review_id}/information": [
+        f"/api/v1/reviews/rev_{'0' * 32}/information",
+    ],
+    "/api/v1/reviews/{review_id}/assignment": [
+        f"/api/v1/reviews/rev_{'0' * 32}/assignment",
+    ],
     "/api/v1/reviews/{review_id}/decision": [
         "/api/v1/reviews/x/decision", f"/api/v1/reviews/rev_{'0' * 32}/decision",
     ],
@@ -34,7 +52,9 @@ ACCEPTANCE = (
 )  # fmt: skip
 BODIES = [
     b"", b"{}", b"{", b"[]", b"x" * 70_000, ACCEPTANCE, b'{"approved": true, "reason": "fine"}',
-    b'{"payloads": 7}', b'{"payloads": []}',
+    b'{"items": ["EXPLANATION"], "message": "why"}', b'{"assignee": "uma", "reason": "hers"}',
+    b'{"request_id": "inf_' + b"0" * 32 + b'", "answers": [{"item": "EXPLANATION", "text": "so"}]}',
+    b'{"how": "by hand"}', b'{"payloads": 7}', b'{"payloads": []}',
 ]  # fmt: skip
 ROLES = [None, "applicant", "integrator", "underwriter", "compliance_officer", "support"]
 

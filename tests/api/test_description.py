@@ -171,7 +171,9 @@ def published(path: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["api/routes/applications.py", "workflows/acceptance.py", "workflows/credit_application.py",
+    ["api/routes/applications.py", "api/routes/applicants.py",
+     "adapters/postgres/information.py", "adapters/postgres/notices.py",
+     "workflows/acceptance.py", "workflows/credit_application.py",
      "workflows/review.py", "adapters/temporal.py", "adapters/workflow_messages.py",
      "adapters/postgres/idempotency.py", "adapters/postgres/applications.py",
      "adapters/postgres/offers.py"],
