@@ -332,6 +332,7 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             database=database,
             applications=PostgresApplications(database),
             reviews=PostgresReviewRecords(database),
+            information=PostgresInformation(database),
             callbacks=PostgresCallbacks(database),
             writes=IdempotentWrites(database),
             # The API takes applications even while Temporal is away; the sweeper starts them later.
