@@ -86,6 +86,7 @@ class Session:
     def __init__(self, connection: Any, keyring: Keyring) -> None:
         self._connection = connection
         self._keyring = keyring
+        self._listeners: list[tuple[str, Any]] = []
 
     async def lock(self, task: int) -> bool:
         """Whether this session may do the task, which one session at a time does."""
@@ -94,8 +95,18 @@ class Session:
     async def listen(self, channel: str) -> asyncio.Event:
         """An event that is set whenever somebody commits a notification on the channel."""
         heard = asyncio.Event()
-        await self._connection.add_listener(channel, lambda *_: heard.set())
+
+        def notified(*_: object) -> None:
+            heard.set()
+
+        await self._connection.add_listener(channel, notified)
+        self._listeners.append((channel, notified))
         return heard
+
+    async def stop_listening(self) -> None:
+        """Leave the connection as it was found; one that was lost is left alone."""
+        while self._listeners and not self._connection.is_closed():
+            await self._connection.remove_listener(*self._listeners.pop())
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -172,7 +183,11 @@ class Database:
         """
         with _unavailable_when_away():
             async with self._pool.acquire(timeout=self._timeout_s) as connection:
-                yield Session(connection, self.keyring)
+                session = Session(connection, self.keyring)
+                try:
+                    yield session
+                finally:
+                    await session.stop_listening()
 
     async def ready(self) -> bool:
         """Whether the database answers."""
@@ -201,8 +216,9 @@ def _unavailable_when_away() -> Iterator[None]:
         yield
     except _TRY_AGAIN as error:
         raise Unavailable("DATABASE_UNAVAILABLE", type(error).__name__) from error
-    except asyncpg.InterfaceError as error:
-        # The driver also says so of arguments it cannot encode: those are bugs, not outages.
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        # An idle connection whose server died fails with the second. The driver also raises the
+        # first of arguments it cannot encode: those are bugs, not outages.
         if isinstance(error, ValueError):
             raise
         raise Unavailable("DATABASE_UNAVAILABLE", type(error).__name__) from error
