@@ -70,8 +70,9 @@ async def read_tables(dsn: str) -> dict[str, list[Row]]:
             )
             wanted: dict[str, list[str]] = {}
             for row in columns:
-                if not row["column_name"].startswith(_SEALED):
-                    wanted.setdefault(row["table_name"], []).append(row["column_name"])
+                name = row["column_name"]
+                if not name.startswith(_SEALED) or name.endswith("_at"):
+                    wanted.setdefault(row["table_name"], []).append(name)
             tables = {}
             for table, names in wanted.items():
                 order = " ORDER BY seq" if "seq" in names else ""
