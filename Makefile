@@ -2,7 +2,7 @@
 # run installs nothing. Needed beforehand: Linux x86-64, Python 3.11 or newer with venv, make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench train contracts lock fmt clean distclean
+.PHONY: help demo test check bench invariants chaos soak train contracts lock fmt clean distclean
 MAKEFLAGS += --no-print-directory
 
 # Whatever runs keeps its files in here: nothing is written outside the repository, home included.
@@ -21,6 +21,11 @@ PERSONA ?=
 # make test ARGS='-k settle -x', make bench ONLY=loan, make lock UPGRADE=1
 ARGS ?=
 ONLY ?=
+# make invariants STATE=.demo, make chaos N=200 FAULTS=40 SEED=1
+STATE ?= .demo
+N ?=
+FAULTS ?=
+SEED ?=
 UPGRADE ?=
 
 help:  ## this list
@@ -50,6 +55,18 @@ check:  ## the quick part of test: no embedded services
 bench:  ## measure on real services, a JSON line a figure (ONLY=name of one subject)
 	@$(bootstrap) venv node anvil
 	@exec $(runtime) ONLY='$(ONLY)' $(python) -m bench
+
+invariants:  ## count what is violated on a stack that runs (STATE=.demo), a JSON line each
+	@$(bootstrap) venv
+	@exec $(runtime) $(python) -m bench.invariants '$(STATE)'
+
+chaos:  ## applications of all personas under random faults (N=200 FAULTS=40 SEED=…), then invariants
+	@$(bootstrap) venv node anvil
+	@exec $(runtime) $(python) -m bench.chaos --applications '$(or $(N),200)' --faults '$(or $(FAULTS),40)' --seed '$(SEED)'
+
+soak:  ## the same with 10,000 applications and 1,000 faults; goes on where it was interrupted
+	@$(bootstrap) venv node anvil
+	@exec $(runtime) $(python) -m bench.chaos --soak --applications '$(or $(N),10000)' --faults '$(or $(FAULTS),1000)' --seed '$(SEED)'
 
 train:  ## train the shipped risk model again
 	@$(bootstrap) train
