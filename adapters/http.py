@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json as jsonlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -32,6 +32,9 @@ DEFAULT_MAX_BYTES: Final = 1_000_000  # the largest honest answer, a bureau file
 # Statuses by which a server says "not now": Request Timeout, Too Early, Too Many Requests.
 _TRANSIENT_4XX: Final = frozenset({408, 425, 429})
 _MAX_RETRY_AFTER_S: Final = 3600
+
+Signer = Callable[[str, str, bytes], Mapping[str, str]]
+"""Headers that authenticate a request, from its method, its path with query, and its body."""
 
 _log = structlog.get_logger("adapters.http")
 
@@ -93,15 +96,21 @@ class HTTPCaller:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
+        sign: Signer | None = None,
     ) -> Answer:
         """Send one request with a JSON or form body and read the whole answer.
+
+        `sign` sees exactly the bytes that are sent.
 
         Returns 2xx and 4xx. Raises Unavailable (no complete answer within the deadline),
         RetryLater (408, 425, 429, 5xx) or Permanent MALFORMED_RESPONSE (too large, compressed,
         redirected, or 2xx without a JSON object).
         """
         request = self._request(method, path, json, form, headers)
-        what = f"{method} {path}"
+        if sign is not None:
+            target = request.url.raw_path.decode("ascii")
+            request.headers.update(sign(request.method, target, request.content))
+        what = f"{method} {path.partition('?')[0]}"
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._deadline_s):

@@ -7,21 +7,20 @@
 
 It prices by risk (`bank_pricing.py`), checks the borrower's signature itself, and signs one set of
 terms per loan reference, for ever: its journal is its memory. Access tokens alone die with the
-process. Configuration: `BankConfig` in `bank_messages.py`; the lender's key is never written.
+process. Configuration: `BankConfig` in `bank_messages.py`; the lender's key is never written. Told
+so (steering.py), it quotes for another time (`validity_s`), or confirms other terms than it quoted
+(`changed_terms`).
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
@@ -29,13 +28,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapters.chain.eip712 import address_of, is_address, sign_terms, terms_hash, verify_acceptance
-from models.domain.money import Money, to_token_units
-from models.domain.offer import Acceptance, LoanTerms
+from adapters.chain.eip712 import address_of
 from sandbox.counterparties.answers import AnswerBook, Decided, Refusal
 from sandbox.counterparties.bank_messages import AcceptRequest, BankConfig, QuoteRequest
-from sandbox.counterparties.bank_pricing import nominal_rate_bps, price
+from sandbox.counterparties.bank_pricing import nominal_rate_bps
 from sandbox.counterparties.journal import Journal
+from sandbox.counterparties.lending import LoanDesk, by_key, expiry, quote_document, quoted_of
+from sandbox.counterparties.pricing import Price, price
 from sandbox.counterparties.serving import (
     body_of,
     healthz,
@@ -44,22 +43,6 @@ from sandbox.counterparties.serving import (
     route,
     run,
 )
-
-# How long after a quote's expiry an accepted one may still settle on chain.
-_SETTLEMENT_GRACE: Final = timedelta(hours=1)
-
-_BIG_INTEGERS: Final = ("principal", "total_repayable", "nonce", "deadline")
-
-
-@dataclass(frozen=True, slots=True)
-class Quoted:
-    """What the bank remembers of a quote it gave."""
-
-    terms: LoanTerms
-    terms_hash: str
-    chain_id: int
-    aggregator: str
-    expires_at: datetime
 
 
 class Tokens:
@@ -107,14 +90,10 @@ class Bank:
         self._lender = address_of(config.lender_private_key)
         self._tokens = Tokens(config)
         self._answers = AnswerBook(journal)
-        self._quotes = {
-            line["answer"]["quote"]["quote_id"]: _quoted_of(line["answer"]["quote"], line["venue"])
-            for line in journal.effects("quote.issued")
-        }
-        # By loan reference: two quotes for one loan must never both be confirmed.
-        self._confirmed: dict[str, dict[str, Any]] = {
-            line["loan_reference"]: line["answer"] for line in journal.effects("quote.confirmed")
-        }
+        self._desk = LoanDesk(journal, self._answers, by_key(config.lender_private_key))
+        for line in journal.effects("quote.issued"):
+            quote = line["answer"]["quote"]
+            self._desk.quotes[quote["quote_id"]] = quoted_of(quote, line["venue"])
 
     def routes(self, journal: Journal) -> list[Route]:
         """The bank's interface."""
@@ -130,18 +109,22 @@ class Bank:
         self._tokens.require(request)
         key = idempotency_key(request)
         asked, body = await message_of(request, QuoteRequest)
-        addresses = (asked.borrower, asked.venue.aggregator, asked.venue.token)
-        if not all(map(is_address, addresses)):
-            raise Refusal(400, "REQUEST_MALFORMED", "an address is not checksummed (EIP-55)")
+        wanted = asked.wanted()
+        wanted.require_addresses()
 
         def decide() -> Decided:
             declined = self._appetite(asked)
             if declined is not None:
                 return Decided({"declined": declined}, "quote.declined")
-            quote = self._priced(asked, "qte_" + secrets.token_hex(16))
-            venue = asked.venue.model_dump()
-            self._quotes[quote["quote_id"]] = _quoted_of(quote, venue)
-            return Decided({"quote": quote}, "quote.issued", {"venue": venue})
+            quote = quote_document(
+                wanted,
+                self._priced(asked),
+                lender=self._lender,
+                quote_id="qte_" + secrets.token_hex(16),
+                expires_at=expiry(request, self._config.quote_validity_s),
+            )
+            self._desk.quotes[quote["quote_id"]] = quoted_of(quote, wanted.venue())
+            return Decided({"quote": quote}, "quote.issued", {"venue": wanted.venue()})
 
         return JSONResponse(self._answers.once("POST /v1/quotes", key, body, decide))
 
@@ -150,27 +133,9 @@ class Bank:
         self._tokens.require(request)
         key = idempotency_key(request)
         asked, body = await message_of(request, AcceptRequest)
-        quote_id = request.path_params["quote_id"]
-
-        def decide() -> Decided:
-            quoted = self._quotes.get(quote_id)
-            if quoted is None:
-                raise Refusal(404, "QUOTE_UNKNOWN")
-            if {asked.terms_hash, asked.acceptance.terms_hash} != {quoted.terms_hash}:
-                raise Refusal(409, "TERMS_MISMATCH")
-            before = self._confirmed.get(quoted.terms.loan_reference)
-            if before is not None and before["quote_id"] != quote_id:
-                raise Refusal(409, "LOAN_ALREADY_CONFIRMED")
-            if before is not None:
-                return Decided(before)
-            _check_acceptance(asked, quoted)
-            confirmation = self._confirmation(quote_id, quoted)
-            reference = quoted.terms.loan_reference
-            self._confirmed[reference] = confirmation
-            return Decided(confirmation, "quote.confirmed", {"loan_reference": reference})
-
-        endpoint = f"POST /v1/quotes/{quote_id}/accept"
-        return JSONResponse(self._answers.once(endpoint, key, body, decide))
+        endpoint = f"POST /v1/quotes/{request.path_params['quote_id']}/accept"
+        accepted = (asked.terms_hash, asked.acceptance)
+        return JSONResponse(self._desk.confirm(request, endpoint, key, body, accepted))
 
     def _appetite(self, asked: QuoteRequest) -> dict[str, str] | None:
         """Why the bank does not want this loan, or None when it does."""
@@ -185,79 +150,10 @@ class Bank:
             return {"code": "SCORE_TOO_LOW", "message": "the score is below our minimum"}
         return None
 
-    def _priced(self, asked: QuoteRequest, quote_id: str) -> dict[str, Any]:
+    def _priced(self, asked: QuoteRequest) -> Price:
         config = self._config
         rate = nominal_rate_bps(config.base_rate_bps, asked.pd, asked.score, asked.term_months)
-        cost = price(asked.amount_minor, asked.term_months, rate, config.fee_bps)
-        expires_at = datetime.now(UTC) + timedelta(seconds=config.quote_validity_s)
-        decimals = asked.venue.token_decimals
-        terms = LoanTerms(
-            loan_reference=asked.loan_reference,
-            lender=self._lender,
-            borrower=asked.borrower,
-            token=asked.venue.token,
-            principal=to_token_units(Money(asked.amount_minor, asked.currency), decimals),
-            total_repayable=to_token_units(
-                Money(cost.total_repayable_minor, asked.currency), decimals
-            ),
-            apr_bps=cost.apr_bps,
-            term_months=asked.term_months,
-            # Follows from the quote, so that a quote has one nonce however often it is computed.
-            nonce=int.from_bytes(hashlib.sha256(quote_id.encode("ascii")).digest()[:16], "big"),
-            deadline=int((expires_at + _SETTLEMENT_GRACE).timestamp()),
-        )
-        return {
-            "quote_id": quote_id,
-            **asdict(cost),
-            "amount_minor": asked.amount_minor,
-            "currency": asked.currency,
-            "term_months": asked.term_months,
-            "expires_at": expires_at.isoformat(timespec="milliseconds"),
-            "terms": {k: str(v) if k in _BIG_INTEGERS else v for k, v in asdict(terms).items()},
-            "terms_hash": terms_hash(terms),
-        }
-
-    def _confirmation(self, quote_id: str, quoted: Quoted) -> dict[str, Any]:
-        key = self._config.lender_private_key
-        return {
-            "quote_id": quote_id,
-            "terms_hash": quoted.terms_hash,
-            "lender_signature": sign_terms(quoted.terms, quoted.chain_id, quoted.aggregator, key),
-            "confirmed_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
-
-
-def _check_acceptance(asked: AcceptRequest, quoted: Quoted) -> None:
-    """Refusal unless the borrower of the terms accepted them, in time, with a valid signature."""
-    now = datetime.now(UTC)
-    if now >= quoted.expires_at:
-        raise Refusal(409, "QUOTE_EXPIRED")
-    acceptance = Acceptance(
-        terms_hash=asked.acceptance.terms_hash,
-        borrower=asked.acceptance.borrower,
-        nonce=int(asked.acceptance.nonce),
-        deadline=int(asked.acceptance.deadline),
-        signature=asked.acceptance.signature,
-    )
-    if acceptance.deadline <= now.timestamp():
-        raise Refusal(422, "ACCEPTANCE_EXPIRED")
-    borrower = quoted.terms.borrower
-    if not verify_acceptance(quoted.chain_id, quoted.aggregator, borrower, acceptance):
-        raise Refusal(422, "ACCEPTANCE_SIGNATURE_INVALID")
-
-
-def _quoted_of(quote: Mapping[str, Any], venue: Mapping[str, Any]) -> Quoted:
-    """A quote as it was answered, and as the journal gives it back after a restart."""
-    terms: dict[str, Any] = {
-        k: int(v) if k in _BIG_INTEGERS else v for k, v in quote["terms"].items()
-    }
-    return Quoted(
-        terms=LoanTerms(**terms),
-        terms_hash=quote["terms_hash"],
-        chain_id=venue["chain_id"],
-        aggregator=venue["aggregator"],
-        expires_at=datetime.fromisoformat(quote["expires_at"]),
-    )
+        return price(asked.amount_minor, asked.term_months, rate, config.fee_bps)
 
 
 def build(config: Mapping[str, Any], log: Path) -> Starlette:

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.domain.rates import apr_bps
-from sandbox.counterparties.bank_pricing import nominal_rate_bps, price
+from sandbox.counterparties.bank_pricing import nominal_rate_bps
+from sandbox.counterparties.pricing import price
 
 PDS = st.floats(0, 1, allow_nan=False)
 SCORES = st.integers(300, 850)

@@ -1,0 +1,144 @@
+"""A fintech over HTTP: signed requests, offers in pages, acceptances it confirms by signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from adapters.http import MALFORMED_RESPONSE, Answer, HTTPCaller, Signer
+from adapters.providers.fintech_mapping import (
+    Page,
+    acceptance_request,
+    confirmation_document,
+    offers_request,
+    page_of,
+    quotes_of,
+)
+from adapters.providers.quote_check import (
+    PROVIDER_REFUSED,
+    QUOTE_EXPIRED,
+    TERMS_CHANGED,
+    Expected,
+    confirmation_of,
+    refusal_code_of,
+)
+from models.domain.errors import Permanent, Transient
+from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
+
+CREDENTIALS_REFUSED: Final = "CREDENTIALS_REFUSED"
+
+# A search is one screen of offers, not a catalogue: who has more pages than this has a bug.
+MAX_PAGES: Final = 5
+
+# What the fintech says of an acceptance it turns down, in our words; anything else is a refusal.
+_REFUSALS: Final = {"OFFER_EXPIRED": QUOTE_EXPIRED, "TERMS_MISMATCH": TERMS_CHANGED}
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class FintechProvider:
+    """Satisfies `CreditProvider`: one fintech that lends from one address."""
+
+    def __init__(
+        self,
+        caller: HTTPCaller,
+        provider_id: str,
+        *,
+        signer: Signer,
+        terms_hash: Callable[[LoanTerms], str],
+        lender_address: str,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        """`lender_address` (checksummed) is the only lender whose terms are passed on."""
+        self.provider_id = provider_id
+        self._caller = caller
+        self._signer = signer
+        self._terms_hash = terms_hash
+        self._lender_address = lender_address
+        self._now = now
+
+    async def connect(self) -> None:
+        """Nothing is needed beforehand: each request carries its own proof."""
+
+    async def disconnect(self) -> None:
+        """The connections belong to the process's shared client."""
+
+    async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
+        """The fintech's offers, none if it wants no such loan; the same for the same application.
+
+        Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE or TERMS_INVALID (with the field);
+        Transient.
+        """
+        pages = await self._pages(request)
+        expected = Expected(
+            self.provider_id, self._lender_address, self._terms_hash, now=self._now()
+        )
+        return quotes_of(pages, request, expected)
+
+    async def accept_offer(
+        self,
+        tenant_id: str,  # noqa: ARG002 - the port's; application ids are unique without it
+        application_id: str,
+        quote: Quote,
+        acceptance: Acceptance,
+    ) -> LenderConfirmation:
+        """The fintech's signature over exactly `quote.terms`; the same however often asked.
+
+        Raises Permanent QUOTE_EXPIRED, TERMS_CHANGED, PROVIDER_REFUSED or MALFORMED_RESPONSE;
+        Transient.
+        """
+        answer = await self._signed(
+            "POST",
+            f"/v2/offers/{quote.quote_id}/acceptances",
+            acceptance_request(quote, acceptance),
+            key=f"{application_id}:accept",
+        )
+        if answer.status >= 400:
+            code = _REFUSALS.get(refusal_code_of(answer.body), PROVIDER_REFUSED)
+            raise Permanent(code, self._because(answer))
+        return confirmation_of(confirmation_document(answer.body), quote)
+
+    async def get_status(self) -> bool:
+        """Whether the fintech answers at all; never raises its failures."""
+        try:
+            return (await self._caller.call("GET", "/healthz")).status == 200
+        except (Transient, Permanent):
+            return False
+
+    async def _pages(self, request: QuoteRequest) -> list[Page]:
+        """All pages, a bounded number of them, none twice."""
+        key = f"{request.application_id}:offers"
+        answer = await self._signed("POST", "/v2/offers", offers_request(request), key=key)
+        pages = [self._page(answer)]
+        seen: set[str] = set()
+        while (cursor := pages[-1].next_cursor) is not None:
+            if cursor in seen:
+                raise Permanent(MALFORMED_RESPONSE, "a cursor came twice")
+            if len(pages) == MAX_PAGES:
+                raise Permanent(MALFORMED_RESPONSE, f"over {MAX_PAGES} pages")
+            seen.add(cursor)
+            pages.append(self._page(await self._signed("GET", f"/v2/offers?cursor={cursor}")))
+        return pages
+
+    def _page(self, answer: Answer) -> Page:
+        if answer.status >= 400:
+            raise Permanent(PROVIDER_REFUSED, self._because(answer))
+        return page_of(answer.body)
+
+    async def _signed(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, key: str = ""
+    ) -> Answer:
+        headers = {"idempotency-key": key} if key else None
+        answer = await self._caller.call(
+            method, path, json=body, headers=headers, sign=self._signer
+        )
+        if answer.status in (401, 403):
+            # A wrong key or a wrong clock is ours to repair, and no borrower's fault.
+            raise Transient(CREDENTIALS_REFUSED, self._because(answer))
+        return answer
+
+    def _because(self, answer: Answer) -> str:
+        return f"{self.provider_id}: status {answer.status}, {refusal_code_of(answer.body)}"

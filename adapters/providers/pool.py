@@ -1,0 +1,143 @@
+"""A lending pool on chain: priced by its own parameters, signed for by its underwriter.
+
+The lender is the contract. Its underwriter, a service of the pool's, keeps the key and answers over
+HTTP; the chain says what the pool lends and at which rate, so a quote is believed only if the
+pool's parameters at the block it names come to the same figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+
+from adapters.chain.pool import standing_at
+from adapters.chain.rpc import JSONRPCProvider
+from adapters.http import Answer, HTTPCaller
+from adapters.providers.pool_mapping import (
+    acceptance_request,
+    quote_of,
+    quote_request,
+    stated_quote_of,
+)
+from adapters.providers.quote_check import (
+    PROVIDER_REFUSED,
+    QUOTE_EXPIRED,
+    TERMS_CHANGED,
+    Declined,
+    Expected,
+    confirmation_of,
+    refusal_code_of,
+)
+from models.domain.errors import Permanent, Transient
+from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
+
+CREDENTIALS_REFUSED: Final = "CREDENTIALS_REFUSED"
+
+# Nodes without an archive keep the state of the last 128 blocks; older prices cannot be checked.
+MAX_QUOTE_AGE_BLOCKS: Final = 128
+
+# What the underwriter says of an acceptance it turns down, in our words; else it is a refusal.
+_REFUSALS: Final = {"QUOTE_EXPIRED": QUOTE_EXPIRED, "TERMS_MISMATCH": TERMS_CHANGED}
+
+_log = structlog.get_logger("adapters.providers")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class PoolProvider:
+    """Satisfies `CreditProvider`: one pool, which is its own lender."""
+
+    def __init__(
+        self,
+        caller: HTTPCaller,
+        rpc: JSONRPCProvider,
+        provider_id: str,
+        *,
+        pool_address: str,
+        api_key: str,
+        terms_hash: Callable[[LoanTerms], str],
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        """`pool_address` (checksummed) is the only lender whose terms are passed on."""
+        self.provider_id = provider_id
+        self._caller = caller
+        self._rpc = rpc
+        self._pool = pool_address
+        self._api_key = api_key
+        self._terms_hash = terms_hash
+        self._now = now
+
+    async def connect(self) -> None:
+        """Nothing is needed beforehand: each request carries the key."""
+
+    async def disconnect(self) -> None:
+        """The connections belong to the process."""
+
+    async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
+        """The pool's quote, none if it declines; the same one for the same application.
+
+        Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE, TERMS_INVALID (with the field),
+        BLOCK_TOO_OLD or POOL_ABSENT; Transient.
+        """
+        answer = await self._authorised(
+            "/v1/quotes",
+            quote_request(request, self._pool),
+            key=f"{request.application_id}:quote",
+        )
+        if answer.status >= 400:
+            raise Permanent(PROVIDER_REFUSED, self._because(answer))
+        stated = stated_quote_of(answer.body)
+        if isinstance(stated, Declined):
+            _log.info("quote_declined", provider_id=self.provider_id, code=stated.code)
+            return ()
+        standing = await standing_at(
+            self._rpc, self._pool, stated.block_number, max_age_blocks=MAX_QUOTE_AGE_BLOCKS
+        )
+        expected = Expected(self.provider_id, self._pool, self._terms_hash, now=self._now())
+        return (quote_of(stated, request, expected, standing),)
+
+    async def accept_offer(
+        self,
+        tenant_id: str,  # noqa: ARG002 - the port's; application ids are unique without it
+        application_id: str,
+        quote: Quote,
+        acceptance: Acceptance,
+    ) -> LenderConfirmation:
+        """What the pool answers for over exactly `quote.terms`; the same however often asked.
+
+        Raises Permanent QUOTE_EXPIRED, TERMS_CHANGED, PROVIDER_REFUSED or MALFORMED_RESPONSE;
+        Transient.
+        """
+        answer = await self._authorised(
+            f"/v1/quotes/{quote.quote_id}/accept",
+            acceptance_request(quote, acceptance),
+            key=f"{application_id}:accept",
+        )
+        if answer.status >= 400:
+            code = _REFUSALS.get(refusal_code_of(answer.body), PROVIDER_REFUSED)
+            raise Permanent(code, self._because(answer))
+        return confirmation_of(answer.body, quote)
+
+    async def get_status(self) -> bool:
+        """Whether underwriter and chain answer at all; never raises their failures."""
+        try:
+            answers = (await self._caller.call("GET", "/healthz")).status == 200
+        except (Transient, Permanent):
+            return False
+        return answers and await self._rpc.is_connected()
+
+    async def _authorised(self, path: str, body: Mapping[str, Any], *, key: str) -> Answer:
+        headers = {"authorization": f"Bearer {self._api_key}", "idempotency-key": key}
+        answer = await self._caller.call("POST", path, json=body, headers=headers)
+        if answer.status in (401, 403):
+            # A wrong key is ours to repair, and no borrower's fault.
+            raise Transient(CREDENTIALS_REFUSED, self._because(answer))
+        return answer
+
+    def _because(self, answer: Answer) -> str:
+        return f"{self.provider_id}: status {answer.status}, {refusal_code_of(answer.body)}"
