@@ -88,7 +88,10 @@ async def test_grants_are_those_of_the_table_in_the_migration(lending: Any) -> N
 
 async def test_nobody_may_rewrite_history(lending: Any) -> None:
     """Decisions, evidence, assessments, loans and postings are written once."""
-    for table in ("audit_log", "decisions", "evidence", "assessments", "loans", "ledger_postings"):
+    for table in (
+        "audit_log", "audit_seals", "decisions", "evidence", "assessments", "loans",
+        "ledger_postings",
+    ):  # fmt: skip
         assert "UPDATE" not in "".join(tenancy.GRANTS[table]), table
         assert "DELETE" not in "".join(tenancy.GRANTS[table]), table
 

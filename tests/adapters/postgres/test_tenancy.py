@@ -29,6 +29,7 @@ VALUES = {
     "bigint": "1",
     "numeric": "1",
     "double precision": "0.5",
+    "boolean": "true",
     "jsonb": "'{}'",
     "bytea": "'\\x00'",
     "timestamp with time zone": "now()",
@@ -57,7 +58,8 @@ async def neighbours(lending: Any) -> tuple[str, str]:
     mine, theirs = lending.tenant(), lending.tenant()
     # Entries first: postings refer to them.
     for table in sorted(await lending.tables(), key=lambda name: name == "ledger_postings"):
-        await lending.execute(await insert_statement(lending, table, mine))
+        if table != "audit_unsealed":  # the audit row's own trigger has put one there
+            await lending.execute(await insert_statement(lending, table, mine))
     return mine, theirs
 
 
