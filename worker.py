@@ -24,7 +24,7 @@ import typer
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from adapters.temporal import ErrorTypes, Heartbeats
+from adapters.temporal import ErrorTypes, Failpoints, Heartbeats
 from models.domain.errors import CreditError
 from models.domain.routing import CHAIN_QUEUE, SCORING_QUEUE, WORKFLOWS_QUEUE
 from settings import Settings, WrongSetting, settings_or_exit
@@ -97,7 +97,7 @@ async def _worker(
         workflows=workflows or [],
         activities=[each for subject in subjects for each in activities_of(subject)],
         workflow_runner=SANDBOX,
-        interceptors=[ErrorTypes(), Heartbeats(), LENT_FUNCTIONS],
+        interceptors=[ErrorTypes(), Heartbeats(), Failpoints(), LENT_FUNCTIONS],
         sticky_queue_schedule_to_start_timeout=sticky,
         graceful_shutdown_timeout=timedelta(seconds=5),
     )

@@ -72,10 +72,12 @@ class OutboxRelay:
         events = await lane.unpublished(BATCH)
         if not events:
             return False
+        failpoint("outbox.unsent")
         published = await self._broker.publish(events)
         if published.acknowledged:
             failpoint("outbox.sent")
             await lane.acknowledged(published.acknowledged)
+            failpoint("outbox.acknowledged")
         if published.refused:
             parked = await lane.refused(published.refused, MAX_ATTEMPTS)
             if parked:

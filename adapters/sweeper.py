@@ -13,7 +13,9 @@ from activities.ports.workflow_messages import WorkflowMessages
 from adapters.postgres.callbacks import PostgresCallbacks, StoredCallback
 from adapters.postgres.information import AnsweredRequest, PostgresInformation
 from adapters.postgres.sweeping import PostgresStartIntents
+from models.domain.application import ApplicationRef
 from models.domain.errors import CreditError
+from models.domain.failpoints import failpoint
 
 log = structlog.get_logger()
 
@@ -51,7 +53,7 @@ class Sweeper:
         """One round; returns how many were started and how many messages delivered."""
         started = delivered = 0
         for application in await self._intents.unstarted(BATCH):
-            started += await self._attempt(self._messages.start_application(application))
+            started += await self._attempt(self._start(application))
         for vendor, stored in await self._callbacks.undelivered(BATCH):
             delivered += await self._attempt(self._deliver(vendor, stored))
         for answered in await self._information.undelivered(BATCH):
@@ -60,12 +62,18 @@ class Sweeper:
             log.info("swept", count=started + delivered)
         return started, delivered
 
+    async def _start(self, application: ApplicationRef) -> None:
+        await self._messages.start_application(application)
+        failpoint("sweep.started")
+
     async def _deliver(self, vendor: str, stored: StoredCallback) -> None:
         await self._messages.tell_verification(stored.person, stored.callback)
+        failpoint("sweep.told")
         await self._callbacks.delivered(vendor, stored)
 
     async def _tell(self, answered: AnsweredRequest) -> None:
         await self._messages.tell_information(answered.workflow_id, answered.provided)
+        failpoint("sweep.informed")
         await self._information.delivered(answered)
 
     async def _attempt(self, work: Awaitable[None]) -> bool:

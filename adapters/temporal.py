@@ -35,6 +35,7 @@ from temporalio.worker import (
 
 from adapters.vault import Keyring, Undecipherable
 from models.domain.errors import CreditError, Invalid, Permanent, Refused, Unavailable
+from models.domain.failpoints import failpoint
 from models.domain.ids import (
     tenant_of_workflow,
 )
@@ -156,6 +157,22 @@ class _HeartbeatsInbound(ActivityInboundInterceptor):
             return await super().execute_activity(input)
         finally:
             beating.cancel()
+
+
+class Failpoints(Interceptor):
+    """A failpoint before and after every activity; inert unless the sandbox arms it."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        return _FailpointsInbound(next)
+
+
+class _FailpointsInbound(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        name = activity.info().activity_type
+        failpoint(f"activity.{name}.before")
+        result = await super().execute_activity(input)
+        failpoint(f"activity.{name}.after")
+        return result
 
 
 async def _beat(interval_s: float) -> None:

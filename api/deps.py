@@ -38,6 +38,7 @@ from adapters.workflow_messages import TemporalMessages
 from api.auth import Principal, TokenVerifier, unauthorised
 from api.errors import Problem
 from models.domain.errors import Refused, Transient
+from models.domain.failpoints import failpoint
 from models.domain.offer import SettlementVenue
 from models.domain.writes import StoredAnswer, WriteKey
 
@@ -143,8 +144,10 @@ async def answer_once(
     except Transient:
         await wired.writes.release(write)
         raise
+    failpoint("write.effected")
     given = StoredAnswer(200, {"content-type": "application/json"}, orjson.dumps(document))
     await wired.writes.answer(write, given)
+    failpoint("write.kept")
     return replay(given)
 
 

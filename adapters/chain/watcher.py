@@ -12,6 +12,7 @@ from activities.ports.chain import SettlementChain
 from activities.ports.workflow_messages import WorkflowMessages
 from adapters.postgres.watching import OpenSettlement, PostgresOpenSettlements
 from models.domain.errors import CreditError
+from models.domain.failpoints import failpoint
 from models.domain.settlement import ChainReceipt, FinalitySignal, SettlementState
 
 log = structlog.get_logger()
@@ -83,6 +84,7 @@ class BlockWatcher:
             return
         if (receipt.block_hash, receipt.confirmations) != settlement.seen_at:
             await self._settlements.seen(settlement, receipt)
+            failpoint("watcher.seen")
         if receipt.confirmations >= self._chain.confirmations:
             await self._tell(settlement, receipt)
 
@@ -101,6 +103,7 @@ class BlockWatcher:
                 succeeded=receipt.succeeded,
             ),
         )
+        failpoint("watcher.told")
         self._told_at[settlement.settlement_id] = settlement.age_s
 
     async def _resend(self, settlement: OpenSettlement) -> None:

@@ -59,6 +59,7 @@ class PostgresApplications:
                 key=application_id,
             )
             await idempotency.answer(tx, write, fresh)
+            failpoint("application.uncommitted")
         failpoint("application.stored")
         return fresh, True
 

@@ -15,6 +15,7 @@ from models.domain.application import (
     State,
 )
 from models.domain.errors import InvariantViolated
+from models.domain.failpoints import failpoint
 from models.domain.ids import new_id
 from models.domain.ledger import EntryKind, EntryState, release
 from models.domain.settlement import (
@@ -81,6 +82,7 @@ class PostgresLoanBook:
                     "by_other": observed.by_other,
                 },
             )
+            failpoint("settlement.loan_uncommitted")
         return SettlementOutcome(SettlementState.FINAL, observed.tx_hash, loan_id)
 
     async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:

@@ -12,6 +12,7 @@ from adapters.postgres.movement import state_of
 from adapters.postgres.rows import quote_of
 from models.domain.application import ApplicationRef, State
 from models.domain.errors import Conflict, NotFound
+from models.domain.failpoints import failpoint
 from models.domain.ids import new_id
 from models.domain.ledger import commitment, disbursement
 from models.domain.offer import Quote
@@ -139,6 +140,7 @@ class PostgresChainRecords:
                 },
                 key=application_id,
             )
+            failpoint("settlement.attempt_uncommitted")
         return Attempt(settlement_id, transaction, was_broadcast=False)
 
     async def record_broadcast(self, application: ApplicationRef, attempt: Attempt) -> None:

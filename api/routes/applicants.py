@@ -29,6 +29,7 @@ from api.schemas.information import (
 )
 from models.domain.application import ApplicationRef, IdentityDocument, State, Withdrawal
 from models.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from models.domain.failpoints import failpoint
 from models.domain.ids import is_id
 from models.domain.notice import NoticeHandedOver
 from models.domain.writes import WriteKey
@@ -162,6 +163,7 @@ async def _withdraw(
 
 async def _tell(wired: Services, answered: AnsweredRequest) -> None:
     """Tell the workflow that waits; if that fails, the sweeper does."""
+    failpoint("information.stored")
     try:
         await wired.messages.tell_information(answered.workflow_id, answered.provided)
         await wired.information.delivered(answered)

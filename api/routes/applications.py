@@ -35,6 +35,7 @@ from api.schemas.application_answers import (
 from api.schemas.applications import AcceptBody, ApplicationBody
 from models.domain.application import ApplicationRef, Stage, State
 from models.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from models.domain.failpoints import failpoint
 from models.domain.ids import is_id, new_id
 from models.domain.offer import Acceptance, AcceptOffer
 from models.domain.writes import StoredAnswer, WriteKey
@@ -166,6 +167,7 @@ async def _deliver(
 async def _start(wired: Services, application: ApplicationRef) -> None:
     try:
         await wired.messages.start_application(application)
+        failpoint("application.dispatched")
     except Unavailable as error:
         log.warning("start_deferred", application=application.application_id, code=error.code)
 

@@ -12,6 +12,7 @@ from api.deps import CALLBACK_TOLERANCE_S, Wired, parse_callback, verify_callbac
 from api.errors import Problem
 from api.schemas import wire
 from models.domain.errors import Invalid, NotFound
+from models.domain.failpoints import failpoint
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/callbacks", tags=["callbacks"])
@@ -51,8 +52,10 @@ async def receive(
         raise Problem(401, error.code, "The callback's signature is not valid.") from error
     tenant_id, callback = parse_callback(body)
     stored = await wired.callbacks.store(tenant_id, vendor, callback)
+    failpoint("callback.stored")
     if not stored.delivered:
         # If this fails the vendor repeats the callback, and the sweeper delivers it anyway.
         await wired.messages.tell_verification(stored.person, stored.callback)
+        failpoint("callback.told")
         await wired.callbacks.delivered(vendor, stored)
     return Response(status_code=204)

@@ -3,8 +3,11 @@
 Armed by the environment variable `CAAS_FAILPOINTS`, as `name=action[,name=action…]`:
 
     kill           the process ends at once, as by SIGKILL
-    pause:<file>   the file is written, then the process waits to be killed from outside;
-                   if the file exists already the point is passed (the restarted worker goes on)
+    pause:<file>   the file is written with the pid in it, then the process waits to be killed from
+                   outside; if it exists already the point is passed (the restarted worker goes on)
+
+Every activity has a point before it does anything and one after it has done everything
+(`activity.<name>.before`, `.after`); the others are where an effect and its record come apart.
 
 `settings.py` refuses to start a process with armed failpoints outside the sandbox environment.
 """
@@ -19,10 +22,52 @@ from typing import Final
 
 ENVIRONMENT_VARIABLE: Final = "CAAS_FAILPOINTS"
 
-# Every failpoint there is; a test compares this list with the calls in the code.
-FAILPOINTS: Final = frozenset(
+# Every activity there is, by its published name.
+ACTIVITIES: Final = frozenset(
     {
+        "assess_risk",
+        "book_loan",
+        "check_eligibility",
+        "close_application",
+        "close_review",
+        "collect_offers",
+        "conclude_verification",
+        "decide_credit",
+        "expire_verification",
+        "fail_settlement",
+        "follow_settlement",
+        "join_verification",
+        "look_for_information",
+        "observe_settlement",
+        "open_review",
+        "record_acceptance",
+        "record_notice",
+        "record_review_step",
+        "recorded_ending",
+        "refer_unscored",
+        "resolve_settlement",
+        "send_notice",
+        "someone_waits",
+        "submit_settlement",
+        "submit_verification",
+        "withdraw_application",
+    }
+)
+
+# Every named point; a test compares both lists with the code.
+NAMED: Final = frozenset(
+    {
+        "application.uncommitted",
         "application.stored",
+        "application.dispatched",
+        "write.effected",
+        "write.kept",
+        "callback.stored",
+        "callback.told",
+        "sweep.started",
+        "sweep.told",
+        "sweep.informed",
+        "information.stored",
         "kyc.joined",
         "kyc.submitted",
         "kyc.concluded",
@@ -40,14 +85,24 @@ FAILPOINTS: Final = frozenset(
         "notice.sent",
         "notice.recorded",
         "settlement.lender_confirmed",
+        "settlement.attempt_uncommitted",
         "settlement.attempt_persisted",
         "settlement.broadcast",
         "settlement.broadcast_recorded",
+        "settlement.loan_uncommitted",
         "settlement.loan_booked",
+        "watcher.seen",
+        "watcher.told",
+        "outbox.unsent",
         "outbox.sent",
+        "outbox.acknowledged",
         "settlement.failed",
     }
 )
+
+FAILPOINTS: Final = NAMED | {
+    f"activity.{name}.{moment}" for name in ACTIVITIES for moment in ("before", "after")
+}
 
 
 def failpoint(name: str) -> None:
@@ -80,7 +135,8 @@ def parse(armed: str) -> dict[str, str]:
 def _pause(marker: Path) -> None:
     # Exclusive creation decides between first arrival (wait) and the restarted process (go on).
     try:
-        marker.touch(exist_ok=False)
+        with marker.open("x") as file:
+            file.write(str(os.getpid()))
     except FileExistsError:
         return
     while True:  # blocks the event loop on purpose: nothing of this process may go on

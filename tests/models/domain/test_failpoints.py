@@ -8,37 +8,70 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from models.domain import failpoints
-from models.domain.failpoints import ENVIRONMENT_VARIABLE, FAILPOINTS, failpoint, parse
+from models.domain.failpoints import (
+    ACTIVITIES,
+    ENVIRONMENT_VARIABLE,
+    FAILPOINTS,
+    NAMED,
+    failpoint,
+    parse,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 PRODUCT = ("models", "activities", "workflows", "adapters", "api")
 POINT = "settlement.broadcast"
 
 
-def calls_in_the_code() -> Counter[str]:
-    """The names that product code passes to `failpoint`, with how often each occurs."""
+# The one place that reaches points by computed names: before and after each activity.
+EVERY_ACTIVITY = ROOT / "adapters" / "temporal.py"
+
+
+def calls_in_the_code(function: str) -> Iterator[tuple[Path, ast.Call]]:
+    """Every call of a function of this name, plain or as an attribute, in product code."""
     files = [path for top in PRODUCT for path in (ROOT / top).rglob("*.py")]
-    files += ROOT.glob("*.py")
-    found: Counter[str] = Counter()
-    for path in files:
+    for path in [*files, *ROOT.glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and "failpoint" in (
+            if isinstance(node, ast.Call) and function in (
                 getattr(node.func, "id", None),
                 getattr(node.func, "attr", None),
             ):
-                [name] = node.args
-                assert isinstance(name, ast.Constant), f"{path}: a failpoint has a literal name"
-                found[name.value] += 1
-    return found
+                yield path, node
 
 
 def test_the_list_is_what_the_code_calls_each_once() -> None:
-    assert calls_in_the_code() == Counter(FAILPOINTS)
+    found: Counter[str] = Counter()
+    for path, call in calls_in_the_code("failpoint"):
+        [name] = call.args
+        if path == EVERY_ACTIVITY:
+            continue
+        assert isinstance(name, ast.Constant), f"{path}: a failpoint has a literal name"
+        found[name.value] += 1
+    assert found == Counter(NAMED)
+
+
+def test_every_activity_has_a_point_on_either_side() -> None:
+    names = Counter(
+        keyword.value.value
+        for _, call in calls_in_the_code("defn")
+        for keyword in call.keywords
+        if getattr(call.func, "value", None) is not None
+        and getattr(call.func.value, "id", None) == "activity"
+        and isinstance(keyword.value, ast.Constant)
+    )
+    assert names == Counter(ACTIVITIES)
+    reached = [
+        ast.unparse(c.args[0]) for p, c in calls_in_the_code("failpoint") if p == EVERY_ACTIVITY
+    ]
+    assert reached == ["f'activity.{name}.before'", "f'activity.{name}.after'"]
+    assert NAMED | {
+        f"activity.{name}.{moment}" for name in ACTIVITIES for moment in ("before", "after")
+    } == FAILPOINTS
 
 
 @pytest.mark.parametrize(
@@ -126,5 +159,5 @@ def test_a_pause_leaves_its_marker_and_waits(
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, f"{POINT}=pause:{marker}")
     with pytest.raises(PausedError):
         failpoint(POINT)
-    assert marker.exists()
+    assert marker.read_text() == str(os.getpid())
     failpoint(POINT)
