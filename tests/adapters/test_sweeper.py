@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from adapters.postgres.callbacks import StoredCallback
+from adapters.postgres.information import AnsweredRequest
 from adapters.sweeper import BATCH, Sweeper
 from models.domain.application import ApplicationRef
 from models.domain.errors import Unavailable
 from models.domain.kyc import PersonRef, VendorVerdict, VerificationCallback
+from models.domain.review import InformationProvided
 
 
 class LeftOver:
-    """Start intents and callbacks that a crash left; both lists may be unreachable."""
+    """Start intents and callbacks that a crash left; the intents may be unreachable."""
 
     def __init__(self) -> None:
         self.intents: list[ApplicationRef] = []
@@ -39,6 +41,21 @@ class LeftOver:
         self.callbacks.remove(stored)
 
 
+class UnheardAnswers:
+    """What applicants answered and no workflow knows."""
+
+    def __init__(self) -> None:
+        self.answers: list[AnsweredRequest] = []
+        self.limits: list[int] = []
+
+    async def undelivered(self, limit: int) -> Sequence[AnsweredRequest]:
+        self.limits.append(limit)
+        return self.answers[:limit]
+
+    async def delivered(self, answered: AnsweredRequest) -> None:
+        self.answers.remove(answered)
+
+
 class PickyWorkflows:
     """Takes messages, but not those about the ones it is told to choke on."""
 
@@ -58,13 +75,24 @@ class PickyWorkflows:
         assert person == PersonRef("acme", "zelda")
         self.told.append(callback.event_id)
 
+    async def tell_information(self, workflow_id: str, provided: InformationProvided) -> None:
+        if provided.request_id in self.chokes_on:
+            raise Unavailable("TEMPORAL_UNAVAILABLE")
+        assert workflow_id == "kyc/acme/zelda"
+        self.told.append(provided.request_id)
+
 
 class Sweep:
     """A sweeper with everything it looks at."""
 
     def __init__(self) -> None:
-        self.left, self.workflows = LeftOver(), PickyWorkflows()
-        self.sweeper = Sweeper(self.left, self.left, self.workflows)  # type: ignore[arg-type]
+        self.left, self.unheard, self.workflows = LeftOver(), UnheardAnswers(), PickyWorkflows()
+        self.sweeper = Sweeper(
+            self.left,  # type: ignore[arg-type]
+            self.left,  # type: ignore[arg-type]
+            self.unheard,  # type: ignore[arg-type]
+            self.workflows,  # type: ignore[arg-type]
+        )
 
     def leave(self, *names: str) -> None:
         for name in names:
@@ -72,16 +100,19 @@ class Sweep:
             callback = VerificationCallback(f"evt_{name}", "ver_1", VendorVerdict.CLEAR)
             stored = StoredCallback(PersonRef("acme", "zelda"), callback, delivered=False)
             self.left.callbacks.append(stored)
+            provided = InformationProvided(f"inf_{name}", new_document=True)
+            self.unheard.answers.append(AnsweredRequest("acme", "kyc/acme/zelda", provided))
 
 
 async def test_everything_left_is_started_and_delivered_oldest_first() -> None:
     sweep = Sweep()
     sweep.leave("a", "b")
-    assert await sweep.sweeper.sweep() == (2, 2)
+    assert await sweep.sweeper.sweep() == (2, 4)
     assert sweep.workflows.started == ["app_a", "app_b"]
-    assert sweep.workflows.told == ["evt_a", "evt_b"]
-    assert sweep.left.callbacks == []  # delivered; intents are removed by the workflow itself
-    assert sweep.left.limits == [BATCH, BATCH]
+    assert sweep.workflows.told == ["evt_a", "evt_b", "inf_a", "inf_b"]
+    # Delivered; intents are removed by the workflow itself.
+    assert sweep.left.callbacks == sweep.unheard.answers == []
+    assert sweep.left.limits + sweep.unheard.limits == [BATCH, BATCH, BATCH]
 
 
 async def test_nothing_left_is_nothing_done() -> None:
@@ -97,23 +128,25 @@ async def test_an_intent_is_started_again_until_its_workflow_runs() -> None:
     assert await sweep.sweeper.sweep() == (0, 0)
 
 
-async def test_a_callback_that_was_not_heard_stays_undelivered() -> None:
+@pytest.mark.parametrize("unheard", ["evt_a", "inf_a"])
+async def test_what_was_not_heard_stays_undelivered(unheard: str) -> None:
     sweep = Sweep()
     sweep.leave("a")
-    sweep.workflows.chokes_on = {"evt_a"}
-    assert await sweep.sweeper.sweep() == (1, 0)
-    assert len(sweep.left.callbacks) == 1
+    sweep.workflows.chokes_on = {unheard}
+    assert await sweep.sweeper.sweep() == (1, 1)
+    assert len(sweep.left.callbacks) + len(sweep.unheard.answers) == 1
     sweep.workflows.chokes_on = set()
     assert (await sweep.sweeper.sweep())[1] == 1
+    assert unheard in sweep.workflows.told
 
 
 async def test_one_items_trouble_is_not_the_others() -> None:
     sweep = Sweep()
     sweep.leave("a", "b", "c")
-    sweep.workflows.chokes_on = {"app_a", "evt_b"}
-    assert await sweep.sweeper.sweep() == (2, 2)
+    sweep.workflows.chokes_on = {"app_a", "evt_b", "inf_a"}
+    assert await sweep.sweeper.sweep() == (2, 4)
     assert sweep.workflows.started == ["app_b", "app_c"]
-    assert sweep.workflows.told == ["evt_a", "evt_c"]
+    assert sweep.workflows.told == ["evt_a", "evt_c", "inf_b", "inf_c"]
 
 
 async def test_outages_are_outlived(monkeypatch: pytest.MonkeyPatch) -> None:

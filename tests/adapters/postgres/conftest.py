@@ -18,9 +18,12 @@ import pytest_asyncio
 from adapters.chain.eip712 import loan_reference
 from adapters.postgres.applications import PostgresApplications
 from adapters.postgres.database import Database
+from adapters.postgres.information import PostgresInformation
 from adapters.postgres.kyc import PostgresKYCRecords
-from adapters.postgres.loans import PostgresApplicationClosing, PostgresLoanBook
+from adapters.postgres.loans import PostgresLoanBook
+from adapters.postgres.notices import PostgresApplicationEndings
 from adapters.postgres.offers import PostgresOfferRecords
+from adapters.postgres.reviews import PostgresReviewRecords
 from adapters.postgres.risk import PostgresRiskRecords
 from adapters.postgres.schema import migrate
 from adapters.postgres.settlements import PostgresChainRecords
@@ -279,8 +282,16 @@ class Lending:
         return PostgresLoanBook(self.app)
 
     @property
-    def closing(self) -> PostgresApplicationClosing:
-        return PostgresApplicationClosing(self.app)
+    def endings(self) -> PostgresApplicationEndings:
+        return PostgresApplicationEndings(self.app)
+
+    @property
+    def reviews(self) -> PostgresReviewRecords:
+        return PostgresReviewRecords(self.app)
+
+    @property
+    def information(self) -> PostgresInformation:
+        return PostgresInformation(self.app)
 
     def settlements(self, sender: str | None = None) -> PostgresChainRecords:
         """The chain lane of a sending account; a new account unless one is named."""

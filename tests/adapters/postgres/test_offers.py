@@ -116,7 +116,7 @@ async def test_an_ended_application_leaves_no_open_offer(
 ) -> None:
     ref = await lending.application()
     book = await lending.offered(ref, lenders=2)
-    await lending.closing.close(ref, ApplicationEnding(state, ()))
+    await lending.endings.close(ref, ApplicationEnding(state, ()))
     statuses = await lending.rows("SELECT status FROM offers WHERE tenant_id = $1", ref.tenant_id)
     assert [row["status"] for row in statuses] == [status, status]
     with pytest.raises(CreditError):

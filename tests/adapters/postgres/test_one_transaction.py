@@ -24,7 +24,7 @@ from models.domain.decision import (
 )
 from models.domain.errors import NotFound
 from models.domain.kyc import KYCStatus, VendorVerdict, VerificationCallback
-from models.domain.review import ReviewClosure, ReviewDecision, ReviewKind, ReviewRequest
+from models.domain.review import ReviewClosure, ReviewDecision, ReviewEnd, ReviewKind, ReviewRequest
 from models.domain.risk import BureauReport
 from models.domain.screening import ScreeningResult, ScreeningStatus
 from models.domain.settlement import ChainReceipt
@@ -130,16 +130,16 @@ async def open_identity_review(lending: Any, ref: Any) -> Step:
 
 @step
 async def close_review(lending: Any, ref: Any) -> Step:
-    review_id = await (await open_review(lending, ref))()
+    review_id = (await (await open_review(lending, ref))()).review_id
     decision = ReviewDecision(review_id, True, "olga", "income is documented")
-    closure = ReviewClosure(ref.tenant_id, review_id, decision)
+    closure = ReviewClosure(ref.tenant_id, review_id, ReviewEnd.APPROVED, decision)
     return lambda: PostgresReviewRecords(lending.app).close(closure)
 
 
 @step
 async def leave_review_undecided(lending: Any, ref: Any) -> Step:
-    review_id = await (await open_identity_review(lending, ref))()
-    closure = ReviewClosure(ref.tenant_id, review_id, None)
+    review_id = (await (await open_identity_review(lending, ref))()).review_id
+    closure = ReviewClosure(ref.tenant_id, review_id, ReviewEnd.UNDECIDED)
     return lambda: PostgresReviewRecords(lending.app).close(closure)
 
 
@@ -207,7 +207,7 @@ async def fail_settlement(lending: Any, ref: Any) -> Step:
 @step
 async def close(lending: Any, ref: Any) -> Step:
     await lending.offered(ref)
-    return lambda: lending.closing.close(ref, ApplicationEnding(State.DECLINED, ("X",)))
+    return lambda: lending.endings.close(ref, ApplicationEnding(State.DECLINED, ("X",)))
 
 
 class Cut(Exception):
@@ -298,15 +298,15 @@ async def test_evidence_and_assessment_come_back_as_they_were_kept(lending: Any)
 async def test_reviews_are_found_by_their_tenant_and_closed_once(lending: Any) -> None:
     ref = await lending.application()
     reviews = PostgresReviewRecords(lending.app)
-    review_id = await (await open_review(lending, ref))()
+    review_id = (await (await open_review(lending, ref))()).review_id
     assert [each.review_id for each in await reviews.open_ones(ref.tenant_id, 10)] == [review_id]
     assert await reviews.open_ones(lending.tenant(), 10) == ()
     with pytest.raises(NotFound):
         await reviews.find(lending.tenant(), review_id)
     rejected = ReviewDecision(review_id, False, "olga", "no")
-    await reviews.close(ReviewClosure(ref.tenant_id, review_id, rejected))
+    await reviews.close(ReviewClosure(ref.tenant_id, review_id, ReviewEnd.REJECTED, rejected))
     approved = ReviewDecision(review_id, True, "otto", "yes")
-    await reviews.close(ReviewClosure(ref.tenant_id, review_id, approved))
+    await reviews.close(ReviewClosure(ref.tenant_id, review_id, ReviewEnd.APPROVED, approved))
     view = await reviews.find(ref.tenant_id, review_id)
     assert (view.status, view.decided_by, view.decision_reason) == ("rejected", "olga", "no")
     assert await reviews.open_ones(ref.tenant_id, 10) == ()

@@ -106,7 +106,7 @@ async def test_only_an_accepted_offer_is_settled(lending: Any) -> None:
     order = SettlementOrder(ref, request.offer_id, request.acceptance)
     with pytest.raises(NotFound, match="OFFER_NOT_ACCEPTED"):
         await lending.settlements().accepted_quote(order)
-    with pytest.raises(NotFound, match="OFFER_NOT_ACCEPTED"):
+    with pytest.raises(Conflict, match="SETTLEMENT_CLOSED"):
         await lending.settlements().record_confirmation(order, "0x" + "cd" * 65)
 
 
@@ -290,7 +290,7 @@ async def test_nothing_is_signed_after_the_settlement_failed(lending: Any) -> No
     await lending.loans.fail_settlement(order.application, "LENDER_SIGNATURE_INVALID")
     with pytest.raises(Conflict, match="SETTLEMENT_CLOSED"):
         await records.persist_attempt(order, quote, 0, lending.signer(sender))
-    await lending.closing.close(order.application, ApplicationEnding(State.REJECTED, ()))
+    await lending.endings.close(order.application, ApplicationEnding(State.REJECTED, ()))
     with pytest.raises(Conflict, match="SETTLEMENT_CLOSED"):
         await records.persist_attempt(order, quote, 0, lending.signer(sender))
     assert await records.attempt(order.application) is None
@@ -299,13 +299,13 @@ async def test_nothing_is_signed_after_the_settlement_failed(lending: Any) -> No
 async def test_an_application_ends_once(lending: Any) -> None:
     ref = await lending.application()
     ending = ApplicationEnding(State.DECLINED, ("SCORE_TOO_LOW",))
-    await lending.closing.close(ref, ending)
+    await lending.endings.close(ref, ending)
     before = await lending.contents(ref.tenant_id)
-    await lending.closing.close(ref, ending)
+    await lending.endings.close(ref, ending)
     assert await lending.contents(ref.tenant_id) == before
     with pytest.raises(InvariantViolated, match="APPLICATION_ENDED_TWICE"):
-        await lending.closing.close(ref, ApplicationEnding(State.REJECTED, ()))
-    with pytest.raises(InvariantViolated, match="APPLICATION_CLOSED_OR_ABSENT"):
+        await lending.endings.close(ref, ApplicationEnding(State.REJECTED, ()))
+    with pytest.raises(Conflict, match="APPLICATION_CLOSED"):
         await lending.offered(ref)
     assert await lending.contents(ref.tenant_id) == before
 
@@ -315,7 +315,7 @@ async def test_a_funded_application_cannot_be_closed_otherwise(lending: Any) -> 
     attempt = await lending.signed(ref)
     await lending.loans.book_loan(ref, lending.final(attempt.transaction.tx_hash))
     with pytest.raises(InvariantViolated, match="APPLICATION_ENDED_TWICE"):
-        await lending.closing.close(ref, ApplicationEnding(State.REJECTED, ()))
+        await lending.endings.close(ref, ApplicationEnding(State.REJECTED, ()))
     with pytest.raises(InvariantViolated):
         await lending.loans.fail_settlement(ref, "TRANSACTION_REVERTED")
     assert await entries(lending, ref.tenant_id) == {
