@@ -25,8 +25,10 @@ _STANDING: Final = (
     "SELECT a.application_id, a.user_id, a.stage, a.state, a.reasons, a.version, a.created_at,"
     " a.updated_at, i.created_at AS intended_at,"
     " (w.application_id IS NOT NULL AND w.told_at IS NULL) AS unanswered FROM applications a"
-    " LEFT JOIN start_intents i USING (tenant_id, application_id)"
-    " LEFT JOIN kyc_waiters w USING (tenant_id, user_id, application_id)"
+    " LEFT JOIN start_intents i ON i.tenant_id = a.tenant_id"
+    " AND i.application_id = a.application_id"
+    " LEFT JOIN kyc_waiters w ON w.tenant_id = a.tenant_id AND w.user_id = a.user_id"
+    " AND w.application_id = a.application_id"
     " WHERE a.tenant_id = $1 AND a.application_id = ANY($2::text[])"
 )
 

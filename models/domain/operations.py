@@ -66,6 +66,9 @@ class WorkflowStatus(StrEnum):
     ABSENT = "absent"
 
 
+# How steps say that the chain has not decided yet: they ask again, and nothing is wrong.
+NOT_YET: Final = frozenset({"NOT_FINAL_YET", "NOT_DECIDED_YET", "NOT_SETTLED_YET"})
+
 # Ended, and not as the workflow itself meant to end.
 BROKEN_STATUSES: Final = frozenset(
     {
@@ -100,6 +103,11 @@ class PendingStep:
     failure: Failure | None = None
     failed_at: datetime | None = None
     next_attempt_at: datetime | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether its last attempt failed, other than by finding out that it is too early."""
+        return self.failure is not None and self.failure.code not in NOT_YET
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +279,7 @@ def _within(workflow: WorkflowStanding, now: datetime, bounds: Bounds) -> Sequen
         if step.paused:
             words = f"{at[1]} is paused"
             found.append(Trouble(Condition.STEP_PAUSED, at[0], words, workflow.run_id, step))
-        elif step.failure is not None and step.attempt > bounds.failed_attempts:
+        elif step.failed and step.attempt > bounds.failed_attempts:
             words = f"{at[1]} has failed {step.attempt - 1} times"
             found.append(
                 Trouble(Condition.STEP_FAILING, at[0], words, workflow.run_id, step, step.failure)

@@ -8,6 +8,7 @@ from typing import Final
 
 from models.domain.operations import (
     BROKEN_STATUSES,
+    NOT_YET,
     ApplicationStanding,
     PendingStep,
     Trouble,
@@ -24,8 +25,8 @@ class WhyNot:
     final: bool = False
 
 
-# So many failures since a retry, and the trouble is back rather than late.
-_FAILURES_THAT_DECIDE: Final = 2
+# So many failures since a retry (about three seconds), and the trouble is back rather than late.
+_FAILURES_THAT_DECIDE: Final = 3
 
 
 def why_not(
@@ -71,7 +72,9 @@ def _why_not_the_step(
 def _why_not_quiet(workflow: WorkflowStanding) -> WhyNot | None:
     """A running workflow has got over its trouble when what it began is done and it waits."""
     for step in workflow.steps:
-        if step.failure is not None:
+        if step.failure is not None and step.failure.code in NOT_YET:
+            continue
+        if step.failed:
             again = step.attempt - 1 >= _FAILURES_THAT_DECIDE
             return WhyNot(f"{step.name} fails: {step.failure}", final=again)
         return WhyNot(f"{step.name} has not come to an end")
