@@ -18,8 +18,10 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     SecretStr,
+    Tag,
     ValidationError,
     model_validator,
 )
@@ -135,15 +137,55 @@ class NotifierSettings(Section):
     deadline_s: float = Field(default=10.0, gt=0, le=60)
 
 
-class ProviderSettings(Section):
-    """A lender reached over its REST interface with OAuth2 client credentials."""
+class LenderSettings(Section):
+    """What is known of any lender: our name for it, and where its interface is."""
 
     provider_id: str
-    kind: Literal["bank"]
     url: URL
+
+
+class BankSettings(LenderSettings):
+    """A bank, reached with OAuth 2.0 client credentials; it lends from one account."""
+
+    kind: Literal["bank"]
     client_id: str
     client_secret: SecretStr
     lender_address: str
+
+
+class FintechSettings(LenderSettings):
+    """A fintech, reached with an API key and signed requests; it lends from one account."""
+
+    kind: Literal["fintech"]
+    api_key: str
+    signing_secret: SecretStr
+    lender_address: str
+
+
+class PoolSettings(LenderSettings):
+    """A lending pool on the configured chain; `url` is where its underwriter answers."""
+
+    kind: Literal["pool"]
+    api_key: SecretStr
+    pool_address: str
+
+
+def _kind(lender: object) -> str | None:
+    """Which kind of lender is meant; None for what does not say."""
+    kind = lender.get("kind") if isinstance(lender, Mapping) else getattr(lender, "kind", None)
+    return kind if isinstance(kind, str) else None
+
+
+ProviderSettings = Annotated[
+    Annotated[BankSettings, Tag("bank")]
+    | Annotated[FintechSettings, Tag("fintech")]
+    | Annotated[PoolSettings, Tag("pool")],
+    Discriminator(
+        _kind,
+        custom_error_type="lender_kind",
+        custom_error_message="kind must be one of bank, fintech, pool",
+    ),
+]
 
 
 class SanctionsSettings(Section):
@@ -189,6 +231,11 @@ class APISettings(Section):
     host: str = "127.0.0.1"
     port: Port = 8000
     max_body_bytes: int = Field(default=65_536, ge=1_024, le=1_048_576)
+
+
+# Read elsewhere: armed failpoints, the sandbox's marks on its processes, an operator's name.
+_NOT_SETTINGS: Final = {"FAILPOINTS", "RUN_ID", "NODE", "DATA", "OPERATOR"}
+_SANDBOX_PORT: Final = re.compile(r"CAAS_[A-Z_]+_PORT")
 
 
 class Settings(BaseSettings):
@@ -255,6 +302,7 @@ class MigrationSettings(BaseSettings):
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings of this environment; raises WrongSetting with a line per wrong one."""
+    _refuse_unknown(environment)
     settings = _read(Settings)
     settings.master_key_bytes()
     armed = environment.get(FAILPOINTS_VARIABLE)
@@ -283,6 +331,20 @@ def settings_or_exit(environment: Mapping[str, str]) -> Settings:
 def missing(name: str, needed_by: str) -> WrongSetting:
     """The error for a setting this process cannot do without."""
     return WrongSetting(f"{PREFIX}{name}: needed by {needed_by}, but not set")
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    """A misspelt name would be no setting at all, and nobody would notice."""
+    known = {name.upper() for name in Settings.model_fields} | _NOT_SETTINGS
+    unknown = sorted(
+        name
+        for name in environment
+        if name.upper().startswith(PREFIX)
+        and name.upper().removeprefix(PREFIX).partition("__")[0] not in known
+        and not _SANDBOX_PORT.fullmatch(name.upper())
+    )
+    if unknown:
+        raise WrongSetting("\n".join(f"{name}: there is no such setting" for name in unknown))
 
 
 def _check_failpoints(armed: str, environment: Environment) -> None:

@@ -51,6 +51,8 @@ WRONG = [
     ("CAAS_LOG_LEVEL", CONTENT, "CAAS_LOG_LEVEL: Input should be"),
     ("CAAS_API__PORT", CONTENT, "CAAS_API__PORT: Input should be a valid integer"),
     ("CAAS_API__PORT", "70000", "CAAS_API__PORT: Input should be less than or equal to 65535"),
+    ("CAAS_BOGUS", CONTENT, "CAAS_BOGUS: there is no such setting"),
+    ("CAAS_DATABSE__APP_URL", CONTENT, "CAAS_DATABSE__APP_URL: there is no such setting"),
     ("CAAS_API__PRT", CONTENT, "CAAS_API__PRT: Extra inputs are not permitted"),
     ("CAAS_OFFERS_DEADLINE_S", "nan", "CAAS_OFFERS_DEADLINE_S: "),
     ("CAAS_OFFERS_DEADLINE_S", "0", "CAAS_OFFERS_DEADLINE_S: Input should be greater than 0"),
@@ -75,7 +77,22 @@ WRONG = [
     (
         "CAAS_PROVIDERS",
         json.dumps([{"provider_id": "a", "kind": CONTENT}]),
-        "CAAS_PROVIDERS__0__KIND: Input should be 'bank'",
+        "CAAS_PROVIDERS__0: kind must be one of bank, fintech, pool",
+    ),
+    (
+        "CAAS_PROVIDERS",
+        json.dumps([{"provider_id": "a", "url": "http://127.0.0.1"}]),
+        "CAAS_PROVIDERS__0: kind must be one of bank, fintech, pool",
+    ),
+    (
+        "CAAS_PROVIDERS",
+        json.dumps([{"provider_id": "a", "kind": "pool", "url": "http://127.0.0.1"}]),
+        "CAAS_PROVIDERS__0__POOL__POOL_ADDRESS: Field required",
+    ),
+    (
+        "CAAS_PROVIDERS",
+        json.dumps([{"provider_id": "a", "kind": "fintech", "client_secret": CONTENT}]),
+        "CAAS_PROVIDERS__0__FINTECH__CLIENT_SECRET: Extra inputs are not permitted",
     ),
     (
         "CAAS_ISSUERS",
