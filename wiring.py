@@ -16,6 +16,7 @@ from activities.compliance import ComplianceActivities
 from activities.kyc import KYCActivities
 from activities.notices import NoticeActivities
 from activities.offers import OfferActivities
+from activities.ports.credit_provider import CreditProvider
 from activities.ports.name_screener import NameScreener
 from activities.ports.rule_book import RuleBook
 from activities.ports.scorer import Scorer
@@ -45,6 +46,8 @@ from adapters.postgres.settlements import PostgresChainRecords
 from adapters.postgres.sweeping import PostgresStartIntents
 from adapters.postgres.watching import PostgresOpenSettlements
 from adapters.providers.bank import BankProvider
+from adapters.providers.fintech import FintechProvider
+from adapters.providers.request_signature import RequestSigner
 from adapters.relay import OutboxRelay
 from adapters.sanctions.fail_closed import FailClosedScreener
 from adapters.sanctions.ofac import OFACScreener, SanctionsListUnavailable
@@ -62,8 +65,11 @@ from models.policy.fail_closed import ReferringRuleBook
 from models.policy.rule_file import RuleBookInvalid
 from settings import (
     SANDBOX_CHAIN_IDS,
+    BankSettings,
     ChainSettings,
     Environment,
+    FintechSettings,
+    PoolSettings,
     ProviderSettings,
     Settings,
     WrongSetting,
@@ -158,18 +164,49 @@ class Wiring:
             self._stack.push_async_callback(self._http.aclose)
         return HTTPCaller(self._http, base_url, deadline_s)
 
-    def providers(self) -> dict[str, BankProvider]:
+    def providers(self) -> dict[str, CreditProvider]:
         """The configured lenders by id."""
         return {each.provider_id: self._provider(each) for each in self.settings.providers}
 
-    def _provider(self, provider: ProviderSettings) -> BankProvider:
-        return BankProvider(
-            self.caller(provider.url, self.settings.offers_deadline_s),
+    def _provider(self, provider: ProviderSettings) -> CreditProvider:
+        caller = self.caller(provider.url, self.settings.offers_deadline_s)
+        match provider:
+            case BankSettings():
+                return BankProvider(
+                    caller,
+                    provider.provider_id,
+                    client_id=provider.client_id,
+                    client_secret=provider.client_secret.get_secret_value(),
+                    terms_hash=eip712.terms_hash,
+                    lender_address=provider.lender_address,
+                )
+            case FintechSettings():
+                secret = provider.signing_secret.get_secret_value()
+                return FintechProvider(
+                    caller,
+                    provider.provider_id,
+                    signer=RequestSigner(provider.api_key, secret),
+                    terms_hash=eip712.terms_hash,
+                    lender_address=provider.lender_address,
+                )
+            case PoolSettings():
+                return self._pool(provider, caller)
+
+    def _pool(self, provider: PoolSettings, caller: HTTPCaller) -> CreditProvider:
+        # Reading a chain takes libraries of its own: only who has a pool among its lenders pays.
+        from adapters.chain.rpc import JSONRPCProvider  # noqa: PLC0415
+        from adapters.providers.pool import PoolProvider  # noqa: PLC0415
+
+        deadline_s = self.settings.offers_deadline_s
+        rpc = JSONRPCProvider(self.chain_settings().rpc_url, deadline_s=deadline_s)
+        self._stack.push_async_callback(rpc.close)
+        return PoolProvider(
+            caller,
+            rpc,
             provider.provider_id,
-            client_id=provider.client_id,
-            client_secret=provider.client_secret.get_secret_value(),
+            pool_address=provider.pool_address,
+            api_key=provider.api_key.get_secret_value(),
             terms_hash=eip712.terms_hash,
-            lender_address=provider.lender_address,
         )
 
     def mail_house(self) -> HTTPMailHouse:

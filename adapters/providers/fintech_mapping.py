@@ -70,7 +70,7 @@ def offers_request(request: QuoteRequest) -> dict[str, Any]:
     return {
         "partner_reference": request.application_id,
         "loan_reference": request.loan_reference,
-        "wallet": request.borrower,
+        "borrower": request.borrower,
         "principal_minor": request.amount_minor,
         "currency": request.currency,
         "months": request.term_months,

@@ -57,7 +57,7 @@ class OffersRequest(Message):
 
     partner_reference: Text
     loan_reference: Hash
-    wallet: Address
+    borrower: Address
     principal_minor: Annotated[int, Field(ge=1, le=MAX_AMOUNT_MINOR)]
     currency: Currency
     months: Annotated[int, Field(ge=1, le=480)]
@@ -70,7 +70,7 @@ class OffersRequest(Message):
         at = self.settlement
         return Wanted(
             loan_reference=self.loan_reference,
-            borrower=self.wallet,
+            borrower=self.borrower,
             amount_minor=self.principal_minor,
             currency=self.currency,
             term_months=self.months,
