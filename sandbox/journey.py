@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import httpx
@@ -36,6 +36,9 @@ class JourneyStuckError(Exception):
 class Companion(Protocol):
     """Who hears of the journey while it happens."""
 
+    def told(self, counterparty: str, rules: Sequence[Mapping[str, Any]]) -> None:
+        """A counterparty was told beforehand how to behave."""
+
     def applied(self, application_id: str, data: Mapping[str, Any], wallet: str) -> None:
         """The application was taken."""
 
@@ -52,6 +55,9 @@ class Companion(Protocol):
 class Nobody:
     """A companion who keeps quiet."""
 
+    def told(self, counterparty: str, rules: Sequence[Mapping[str, Any]]) -> None:
+        """Say nothing."""
+
     def applied(self, application_id: str, data: Mapping[str, Any], wallet: str) -> None:
         """Say nothing."""
 
@@ -65,11 +71,14 @@ class Nobody:
         """Say nothing."""
 
 
+ALONE: Final = Nobody()
+
+
 async def journey_on(
     stack: Stack,
     http: httpx.AsyncClient,
     persona: Persona,
-    companion: Companion | None = None,
+    companion: Companion = ALONE,
     *,
     limit_s: float = DEFAULT_LIMIT_S,
     tokens_valid_s: int = 3600,
@@ -81,6 +90,7 @@ async def journey_on(
     borrower = Borrower.of(http, persona.data, stack.seed, stack.deployment, token)
     for counterparty, rules in persona.rules(borrower.wallet.address, LENDERS).items():
         await steer(stack, counterparty, rules)
+        companion.told(counterparty, rules)
     return Journey(
         persona,
         borrower,
@@ -102,14 +112,14 @@ class Journey:
         persona: Persona,
         borrower: Borrower,
         operator_token: Callable[[str, str], str],
-        companion: Companion | None = None,
+        companion: Companion = ALONE,
         limit_s: float = DEFAULT_LIMIT_S,
     ) -> None:
         self.persona = persona
         self.borrower = borrower
         self.applications: list[str] = []
         self._operator_token = operator_token
-        self._companion = companion or Nobody()
+        self._companion = companion
         self._deadline = time.monotonic() + limit_s
         self._view: dict[str, Any] = {}
         self._takes: Mapping[str, Callable[[Step], Awaitable[None]]] = {

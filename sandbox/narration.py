@@ -48,6 +48,13 @@ class Narrator:
         )
         self._last = now
 
+    def told(self, counterparty: str, rules: Sequence[Mapping[str, Any]]) -> None:
+        """A counterparty was told beforehand how to behave."""
+        for rule in rules:
+            times = f", {rule['times']} times" if rule.get("times") else ""
+            what = ", ".join(f"{name} {value}" for name, value in rule["do"].items())
+            self.tick(f"Told the {counterparty.replace('_', ' ')} beforehand: {what}{times}")
+
     def applied(self, application_id: str, data: Mapping[str, Any], wallet: str) -> None:
         """The application was taken; of the next one of the same person all is told again."""
         self._verified_before = "identity" in self._told
