@@ -5,11 +5,10 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-proto
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Final
-
-import orjson
 
 from models.domain.events import Event
 
@@ -42,7 +41,8 @@ class Record:
 def record_of(event: Event, max_bytes: int) -> Record:
     """The record of an event; UnspeakableEvent if it would be larger than `max_bytes`."""
     try:
-        value = orjson.dumps(
+        # The standard library's writer: integers of any size stay exact.
+        text = json.dumps(
             {
                 "specversion": "1.0",
                 "id": event.event_id,
@@ -54,8 +54,12 @@ def record_of(event: Event, max_bytes: int) -> Record:
                 "tenant": event.tenant_id,
                 "sequence": f"{event.seq:0{_SEQUENCE_DIGITS}d}",
                 "data": event.data,
-            }
+            },
+            allow_nan=False,
+            ensure_ascii=False,
+            separators=(",", ":"),
         )
+        value = text.encode()
     except (TypeError, ValueError) as error:
         raise UnspeakableEvent("EVENT_NOT_JSON") from error
     if len(value) > max_bytes:
