@@ -25,6 +25,7 @@ from sandbox.counterparties.issuer import SandboxIssuer
 from sandbox.services.chain import SANDBOX_CHAIN_ID, Anvil
 from sandbox.services.deployment import Deployment, deploy
 from sandbox.services.kafka import KafkaBroker
+from sandbox.services.pool_deployment import deploy_pool
 from sandbox.services.ports import LOOPBACK, claim_port, port_number
 from sandbox.services.postgres import Postgres
 from sandbox.services.process import ManagedProcess
@@ -93,9 +94,12 @@ class Stack:
         self.issuer = SandboxIssuer.create(self.state_dir / "issuer")
         seed = seed_in(self.state_dir)
         self.lender: Wallet = wallet("lender:bank", seed)
+        self.fintech_lender: Wallet = wallet("lender:fintech", seed)
+        self.underwriter: Wallet = wallet("underwriter:pool", seed)
         self.relayer: Wallet = wallet("relayer", seed)
         self.seed = seed
         self.deployment: Deployment | None = None
+        self.pool = ""  # the lending pool's address, once the chain is started
         self.processes: dict[str, ManagedProcess] = {}
         self._ports: dict[str, int] = {}
         self.secrets = Secrets()
@@ -114,7 +118,7 @@ class Stack:
             self._start_kafka(say),
         )
         await asyncio.gather(*(self._start_counterparty(name) for name in _COUNTERPARTIES))
-        say("identity vendor, credit bureau, mail house and bank")
+        say("identity vendor, credit bureau, mail house, bank, fintech and pool underwriter")
         await asyncio.gather(self.start_api(), *(self.start_worker(name) for name in WORKER_GROUPS))
         Access.of(self).write(self.state_dir)
         say("API and workers")
@@ -220,8 +224,11 @@ class Stack:
             self.chain.rpc_url,
             self.chain.chain_id,
             DEVELOPMENT_DEPLOYER_KEY,
-            [self.lender.private_key],
+            [self.lender.private_key, self.fintech_lender.private_key],
             relayer=self.relayer.address,
+        )
+        self.pool = await deploy_pool(
+            self.chain.rpc_url, self.deployment, DEVELOPMENT_DEPLOYER_KEY, self.underwriter.address
         )
         say(f"EVM chain {self.chain.chain_id} with CreditAggregator {self.deployment.aggregator}")
 

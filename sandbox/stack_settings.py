@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 VENDOR: Final = "identity"
 BANK: Final = "first-harbour-bank"
+FINTECH: Final = "quickline-credit"
+POOL: Final = "tidewater-pool"
 
 # The counterparties that lend, by the name of their module.
-LENDERS: Final = ("bank",)
+LENDERS: Final = ("bank", "fintech", "pool_underwriter")
 
 
 def product_settings(stack: Stack) -> dict[str, str]:
@@ -48,7 +50,7 @@ def product_settings(stack: Stack) -> dict[str, str]:
         "CAAS_KAFKA": json.dumps(
             {"bootstrap_servers": stack.kafka.address, "topic": stack.kafka.topic}
         ),
-        "CAAS_PROVIDERS": json.dumps([_bank(stack)]),
+        "CAAS_PROVIDERS": json.dumps([_bank(stack), _fintech(stack), _pool(stack)]),
     }
     if stack.temporal.ui_url:
         settings["CAAS_TEMPORAL__UI_ORIGIN"] = stack.temporal.ui_url
@@ -72,6 +74,19 @@ def counterparty_settings(stack: Stack, name: str) -> dict[str, Any]:
             "client_id": BANK,
             "client_secret": secret.bank_secret,
             "lender_private_key": stack.lender.private_key,
+            "quote_validity_s": stack.options.quote_validity_s,
+        },
+        "fintech": {
+            "api_key": secret.fintech_key,
+            "signing_secret": secret.fintech_signing_secret,
+            "lender_private_key": stack.fintech_lender.private_key,
+            "quote_validity_s": stack.options.quote_validity_s,
+        },
+        "pool_underwriter": {
+            "api_key": secret.pool_key,
+            "underwriter_private_key": stack.underwriter.private_key,
+            "rpc_url": stack.chain.rpc_url,
+            "pool": stack.pool,
             "quote_validity_s": stack.options.quote_validity_s,
         },
     }
@@ -100,4 +115,25 @@ def _bank(stack: Stack) -> dict[str, Any]:
         "client_id": BANK,
         "client_secret": stack.secrets.bank_secret,
         "lender_address": stack.lender.address,
+    }
+
+
+def _fintech(stack: Stack) -> dict[str, Any]:
+    return {
+        "provider_id": FINTECH,
+        "kind": "fintech",
+        "url": stack.counterparty_url("fintech"),
+        "api_key": stack.secrets.fintech_key,
+        "signing_secret": stack.secrets.fintech_signing_secret,
+        "lender_address": stack.fintech_lender.address,
+    }
+
+
+def _pool(stack: Stack) -> dict[str, Any]:
+    return {
+        "provider_id": POOL,
+        "kind": "pool",
+        "url": stack.counterparty_url("pool_underwriter"),
+        "api_key": stack.secrets.pool_key,
+        "pool_address": stack.pool,
     }

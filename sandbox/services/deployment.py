@@ -1,7 +1,8 @@
 """Put the contracts on a development chain and furnish those who use them.
 
 States what must hold (contracts present, token and lenders listed, lenders funded and their
-approval given, gas money for all) and sends only what is missing: a second run sends nothing.
+approval given, gas money for all) and sends only what is missing: a second run sends nothing. The
+lending pool, where one is wanted, is in pool_deployment.py.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ from adapters.chain.signature import address_of
 from models.domain.errors import Permanent, Transient
 
 TOKEN_DECIMALS: Final = 6
-DEFAULT_PRINCIPAL_UNITS: Final = 10_000_000 * 10**TOKEN_DECIMALS
+# Enough for the longest soak: play money that runs out would look like a fault.
+DEFAULT_PRINCIPAL_UNITS: Final = 1_000_000_000 * 10**TOKEN_DECIMALS
 DEFAULT_GAS_MONEY_WEI: Final = 10 * 10**18
 _FEE_CAP_WEI: Final = 10**12
 # Limits instead of estimates: calls to a contract that is deployed in the same block have none.
-_DEPLOY_GAS: Final = 4_000_000
-_CALL_GAS: Final = 200_000
+DEPLOY_GAS: Final = 4_000_000
+CALL_GAS: Final = 200_000
 _TRANSFER_GAS: Final = 21_000
-_UNLIMITED: Final = 2**256 - 1
+UNLIMITED: Final = 2**256 - 1
 _MINED_WITHIN_S: Final = 60.0
 _POLL_S: Final = 0.05
 
@@ -71,7 +73,7 @@ async def deploy(
         found = mapping.quantity(await rpc.call("eth_chainId"))
         if found != chain_id:
             raise Permanent("CHAIN_ID_MISMATCH", f"configured {chain_id}, found {found}")
-        owner = await _Purse.open(rpc, chain_id, deployer_key)
+        owner = await Purse.open(rpc, chain_id, deployer_key)
         deployment = await _recorded(rpc, record, chain_id) or await _deploy(owner)
         lenders = [address_of(key) for key in lender_keys]
         for lender in lenders:
@@ -79,7 +81,7 @@ async def deploy(
         for account in dict.fromkeys((*lenders, relayer)):
             await _give_gas_money(owner, account, gas_money_wei)
         await owner.wait()
-        purses = [await _Purse.open(rpc, chain_id, key) for key in lender_keys]
+        purses = [await Purse.open(rpc, chain_id, key) for key in lender_keys]
         for purse in purses:
             await _approve(purse, deployment, principal_units)
         await asyncio.gather(*(purse.wait() for purse in purses))
@@ -90,7 +92,7 @@ async def deploy(
     return deployment
 
 
-class _Purse:
+class Purse:
     """An account that sends transactions in the order of its nonces and waits for all at once."""
 
     def __init__(
@@ -105,7 +107,8 @@ class _Purse:
         self._sent: dict[str, str] = {}
 
     @classmethod
-    async def open(cls, rpc: JSONRPCProvider, chain_id: int, key: str) -> _Purse:
+    async def open(cls, rpc: JSONRPCProvider, chain_id: int, key: str) -> Purse:
+        """The account of this key, with its next nonce and today's fees."""
         calls = [
             ("eth_getTransactionCount", (address_of(key), "pending")),
             ("eth_feeHistory", ("0x1", "latest", [50])),
@@ -114,7 +117,7 @@ class _Purse:
         return cls(rpc, chain_id, key, mapping.quantity(nonce), mapping.fees(history, _FEE_CAP_WEI))
 
     async def send(
-        self, step: str, *, to: str | None, data: bytes = b"", gas: int = _CALL_GAS, value: int = 0
+        self, step: str, *, to: str | None, data: bytes = b"", gas: int = CALL_GAS, value: int = 0
     ) -> None:
         """Send one step; `to` None creates a contract."""
         signed = self._account.sign_transaction(
@@ -160,16 +163,18 @@ class _Purse:
                 raise Permanent("DEPLOYMENT_FAILED", step)
 
 
-async def _deploy(owner: _Purse) -> Deployment:
+async def _deploy(owner: Purse) -> Deployment:
     """Create both contracts; their addresses follow from the nonces, so nothing is waited for."""
     addresses: list[str] = []
     for name in ("TestUSD", "CreditAggregator"):
         creator = HexAddress(HexStr(owner.address))
         addresses.append(get_create_address(creator, Nonce(owner.nonce)))
         arguments = encode(["address"], [owner.address])
-        await owner.send(name, to=None, data=_bytecode(name) + arguments, gas=_DEPLOY_GAS)
+        await owner.send(name, to=None, data=bytecode(name) + arguments, gas=DEPLOY_GAS)
     token, aggregator = addresses
-    await owner.send("setToken", to=aggregator, data=_call("setToken(address,bool)", token, True))
+    await owner.send(
+        "setToken", to=aggregator, data=call_data("setToken(address,bool)", token, True)
+    )
     return Deployment(aggregator, token, TOKEN_DECIMALS, owner.chain_id)
 
 
@@ -185,50 +190,52 @@ async def _recorded(rpc: JSONRPCProvider, record: Path | None, chain_id: int) ->
         return None
     calls = [("eth_getCode", (at, "latest")) for at in (deployment.aggregator, deployment.token)]
     codes = mapping.results(await rpc.batch(calls))
-    allowed = await _view(rpc, deployment.aggregator, "allowedTokens(address)", deployment.token)
+    allowed = await view(rpc, deployment.aggregator, "allowedTokens(address)", deployment.token)
     return deployment if all(map(mapping.code_present, codes)) and allowed else None
 
 
-async def _furnish_lender(owner: _Purse, at: Deployment, lender: str, principal: int) -> None:
+async def _furnish_lender(owner: Purse, at: Deployment, lender: str, principal: int) -> None:
     """List the lender and fill its account up to the principal."""
-    if not await _view(owner.rpc, at.aggregator, "authorizedProviders(address)", lender):
-        listing = _call("setProvider(address,bool)", lender, True)
+    if not await view(owner.rpc, at.aggregator, "authorizedProviders(address)", lender):
+        listing = call_data("setProvider(address,bool)", lender, True)
         await owner.send(f"setProvider {lender}", to=at.aggregator, data=listing)
-    balance = await _view(owner.rpc, at.token, "balanceOf(address)", lender)
+    balance = await view(owner.rpc, at.token, "balanceOf(address)", lender)
     if balance < principal:
-        minting = _call("mint(address,uint256)", lender, principal - balance)
+        minting = call_data("mint(address,uint256)", lender, principal - balance)
         await owner.send(f"mint {lender}", to=at.token, data=minting)
 
 
-async def _give_gas_money(owner: _Purse, account: str, gas_money_wei: int) -> None:
+async def _give_gas_money(owner: Purse, account: str, gas_money_wei: int) -> None:
     balance = mapping.quantity(await owner.rpc.call("eth_getBalance", account, "latest"))
     if balance < gas_money_wei // 2:
         missing = gas_money_wei - balance
         await owner.send(f"gas money {account}", to=account, gas=_TRANSFER_GAS, value=missing)
 
 
-async def _approve(lender: _Purse, at: Deployment, principal: int) -> None:
-    granted = await _view(
+async def _approve(lender: Purse, at: Deployment, principal: int) -> None:
+    granted = await view(
         lender.rpc, at.token, "allowance(address,address)", lender.address, at.aggregator
     )
     if granted < principal:
-        approval = _call("approve(address,uint256)", at.aggregator, _UNLIMITED)
+        approval = call_data("approve(address,uint256)", at.aggregator, UNLIMITED)
         await lender.send(f"approve {lender.address}", to=at.token, data=approval)
 
 
-async def _view(rpc: JSONRPCProvider, to: str, signature: str, *arguments: Any) -> int:
+async def view(rpc: JSONRPCProvider, to: str, signature: str, *arguments: Any) -> int:
     """The word a view returns; 0 where there is no contract yet."""
-    call = {"to": to, "data": "0x" + _call(signature, *arguments).hex()}
+    call = {"to": to, "data": "0x" + call_data(signature, *arguments).hex()}
     answer = await rpc.call("eth_call", call, "latest")
     return 0 if answer == "0x" else mapping.word(answer)
 
 
-def _call(signature: str, *arguments: Any) -> bytes:
+def call_data(signature: str, *arguments: Any) -> bytes:
+    """A call's selector and arguments."""
     types = signature[signature.index("(") + 1 : -1].split(",")
     return mapping.selector(signature) + encode(types, arguments)
 
 
-def _bytecode(name: str) -> bytes:
+def bytecode(name: str) -> bytes:
+    """The creation code of one of our contracts."""
     artefact = json.loads((mapping.ARTIFACTS / f"{name}.json").read_text(encoding="utf-8"))
     return bytes.fromhex(artefact["bytecode"].removeprefix("0x"))
 
