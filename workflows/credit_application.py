@@ -23,9 +23,7 @@ with workflow.unsafe.imports_passed_through():
         Withdrawal,
     )
     from models.domain.decision import Outcome, Verdict
-    from models.domain.ids import (
-        application_workflow_id,
-    )
+    from models.domain.ids import application_workflow_id
     from models.domain.kyc import KYCStanding, KYCStatus
     from models.domain.notice import NoticeRef
     from models.domain.offer import AcceptOffer, OfferBook
@@ -36,20 +34,11 @@ with workflow.unsafe.imports_passed_through():
         IDENTITY_CONCLUDED,
         WITHDRAW,
     )
-    from models.domain.settlement import (
-        SettlementState,
-        ending_of_failure,
-    )
+    from models.domain.settlement import SettlementState, ending_of_failure
     from workflows.acceptance import check_acceptance
     from workflows.children import score, send_notice, settle
     from workflows.failures import code_of, not_recorded
-    from workflows.options import (
-        OFFERS,
-        OWN_DATABASE,
-        SHORTEST_TIMER,
-        STAGE,
-        STATE,
-    )
+    from workflows.options import OFFERS, OWN_DATABASE, SHORTEST_TIMER, STAGE, STATE
     from workflows.review import ReviewDesk, Reviewed
 
 
@@ -76,6 +65,15 @@ class CreditApplicationWorkflow(Reviewed):
 
     @workflow.run
     async def run(self, application: ApplicationRef) -> ApplicationOutcome:
+        course = asyncio.create_task(self._course())
+        while not course.done():
+            try:
+                await workflow.wait_condition(course.done)
+            except asyncio.CancelledError:
+                await self._cancelled_by_operator()
+        return course.result()
+
+    async def _course(self) -> ApplicationOutcome:
         return await self._close(await self._until_ended_or_withdrawn())
 
     async def _stages(self) -> ApplicationEnding:
@@ -90,11 +88,7 @@ class CreditApplicationWorkflow(Reviewed):
 
     async def _until_ended_or_withdrawn(self) -> ApplicationEnding:
         stages = asyncio.create_task(self._stages())
-        while not (stages.done() or self.withdrawn):
-            try:
-                await workflow.wait_condition(lambda: stages.done() or self.withdrawn)
-            except asyncio.CancelledError:
-                await self._cancelled_by_operator()
+        await workflow.wait_condition(lambda: stages.done() or self.withdrawn)
         if self.withdrawn:
             # A settlement is not torn down: it finds nothing to sign, and says so itself.
             if not self.settling:
@@ -255,14 +249,7 @@ class CreditApplicationWorkflow(Reviewed):
         await workflow.wait_condition(workflow.all_handlers_finished)
         # Booking the loan and withdrawing close the application in their own transactions.
         if ending.state not in (State.FUNDED, State.WITHDRAWN):
-            notice: NoticeRef | None = await workflow.execute_local_activity_method(
-                NoticeActivities.close_application,
-                args=[self.application, ending],
-                summary=f"Close as {ending.state}",
-                **OWN_DATABASE,
-            )
-            if notice is not None:
-                await send_notice(notice)
+            ending = await self._recorded(ending)
         because = f" because of {', '.join(ending.reasons)}" if ending.reasons else ""
         self._stand(Stage.CLOSED, ending.state, f"Ended as {ending.state}{because}.")
         self.outcome = ApplicationOutcome(
@@ -273,6 +260,23 @@ class CreditApplicationWorkflow(Reviewed):
             ending.tx_hash,
         )
         return self.outcome
+
+    async def _recorded(self, ending: ApplicationEnding) -> ApplicationEnding:
+        """Put the ending on record; a withdrawal that was recorded first is the one that counts."""
+        try:
+            notice: NoticeRef | None = await workflow.execute_local_activity_method(
+                NoticeActivities.close_application,
+                args=[self.application, ending],
+                summary=f"Close as {ending.state}",
+                **OWN_DATABASE,
+            )
+        except FailureError as error:
+            if code_of(error) != APPLICATION_CLOSED:
+                raise
+            return await self._recorded_ending()
+        if notice is not None:
+            await send_notice(notice)
+        return ending
 
     async def _recorded_ending(self) -> ApplicationEnding:
         ending: ApplicationEnding = await workflow.execute_local_activity_method(
@@ -285,6 +289,8 @@ class CreditApplicationWorkflow(Reviewed):
 
     async def _cancelled_by_operator(self) -> None:
         """A cancellation in the Web UI withdraws the application, unless money may move."""
+        if self.closing:
+            return
         with suppress(FailureError):
             await workflow.execute_local_activity_method(
                 NoticeActivities.withdraw_application,

@@ -81,6 +81,8 @@ class ReviewDesk:
                 return None
             self._decision = decision
         await workflow.wait_condition(lambda: self._review_id is None)
+        if self.last_decision is not decision:  # whoever waited for it has been withdrawn
+            raise _refusal("REVIEW_NOT_OPEN", "this review is not open")
         return ReviewEnd.APPROVED if decision.approved else ReviewEnd.REJECTED
 
     def refuse_assignment(self, assignment: Assignment) -> None:
@@ -134,13 +136,16 @@ class ReviewDesk:
         self._review_id, self._approvals = opened.review_id, opened.approvals
         self._assignee, self._deadline = opened.assignee, workflow.now() + REVIEW_DEADLINE
         self._say_where_we_stand()
-        ended = await self._wait()
-        self._deadline = _LONG_PAST  # it is being closed: nothing is taken any more
-        closure = ReviewClosure(request.tenant_id, opened.review_id, ended, self._decision)
-        await workflow.execute_local_activity_method(
-            ReviewActivities.close_review, closure, summary="Close the review", **OWN_DATABASE
-        )
-        self.last_decision, self._review_id = self._decision, None
+        try:
+            ended = await self._wait()
+            self._deadline = _LONG_PAST  # it is being closed: nothing is taken any more
+            closure = ReviewClosure(request.tenant_id, opened.review_id, ended, self._decision)
+            await workflow.execute_local_activity_method(
+                ReviewActivities.close_review, closure, summary="Close the review", **OWN_DATABASE
+            )
+            self.last_decision = self._decision
+        finally:
+            self._review_id = None  # cancelled or not: nobody waits for it any more
         return ended
 
     async def _wait(self) -> ReviewEnd:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
@@ -38,6 +41,14 @@ class SettlementWorkflow:
 
     @workflow.run
     async def run(self, order: SettlementOrder) -> SettlementOutcome:
+        # Money that is on its way is seen through: a cancellation in the Web UI changes nothing.
+        course = asyncio.create_task(self._course())
+        while not course.done():
+            with suppress(asyncio.CancelledError):
+                await workflow.wait_condition(course.done)
+        return course.result()
+
+    async def _course(self) -> SettlementOutcome:
         refusal, tx_hash = await self._submit()
         if tx_hash is None and refusal != REFERENCE_ALREADY_SETTLED:
             failed = await self._fail(refusal)

@@ -33,6 +33,8 @@ class PostgresApplicationEndings:
             state = await state_of(tx, application_id)
             if state is ending.state:
                 return await owed(tx, application_id)
+            if state is State.WITHDRAWN:
+                raise Conflict("APPLICATION_CLOSED", application_id)
             if state in TERMINAL_STATES:
                 raise InvariantViolated("APPLICATION_ENDED_TWICE", f"{state} and {ending.state}")
             return await end(tx, application_id, ending)

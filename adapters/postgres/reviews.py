@@ -8,7 +8,7 @@ from typing import Any
 from adapters.postgres.database import Database, Transaction
 from adapters.postgres.movement import SYSTEM, move
 from models.domain.application import Stage, State
-from models.domain.errors import NotFound
+from models.domain.errors import Conflict, NotFound
 from models.domain.ids import new_id
 from models.domain.review import (
     Assignment,
@@ -120,6 +120,7 @@ class PostgresReviewRecords:
     async def close(self, closure: ReviewClosure) -> None:
         decision = closure.decision
         async with self._database.transaction(closure.tenant_id) as tx:
+            await _lock_application(tx, closure.review_id)
             row = await _locked(tx, closure.review_id)
             if row["status"] != "open":
                 return
@@ -160,6 +161,7 @@ async def _approve(tx: Transaction, decision: ReviewDecision) -> None:
     approvals: list[str] = row["approvals"]
     if decision.decided_by in approvals:
         return
+    _refuse_unless_open(row)
     await tx.execute(
         "UPDATE reviews SET approvals = $3 WHERE tenant_id = $1 AND review_id = $2",
         tx.tenant_id, decision.review_id, [*approvals, decision.decided_by],
@@ -172,6 +174,7 @@ async def _assign(tx: Transaction, assignment: Assignment) -> None:
     row = await _locked(tx, assignment.review_id)
     if row["assignee"] == assignment.assignee:
         return
+    _refuse_unless_open(row)
     await tx.execute(
         "UPDATE reviews SET assignee = $3 WHERE tenant_id = $1 AND review_id = $2",
         tx.tenant_id, assignment.review_id, assignment.assignee,
@@ -187,21 +190,44 @@ async def _assign(tx: Transaction, assignment: Assignment) -> None:
 
 async def _ask(tx: Transaction, asked: InformationAsked, due_at: datetime) -> None:
     row = await _locked(tx, asked.review_id)
-    fresh = await tx.execute(
+    known = await tx.value(
+        "SELECT EXISTS (SELECT FROM information_requests"
+        " WHERE tenant_id = $1 AND request_id = $2)",
+        tx.tenant_id, asked.request_id,
+    )  # fmt: skip
+    if known:
+        return
+    _refuse_unless_open(row)
+    await tx.execute(
         "INSERT INTO information_requests (tenant_id, request_id, review_id, user_id,"
         " workflow_id, asked_by, items, message, status, due_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', $9) ON CONFLICT DO NOTHING",
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open', $9)",
         tx.tenant_id, asked.request_id, asked.review_id, row["applicant_id"], row["workflow_id"],
         asked.asked_by, list(asked.items), asked.message, due_at,
     )  # fmt: skip
-    if fresh:
-        detail = {
-            "review_id": asked.review_id,
-            "request_id": asked.request_id,
-            "items": list(asked.items),
-            "due_at": due_at.isoformat(),
-        }
-        await _record(tx, row, asked.asked_by, "information.requested", detail)
+    detail = {
+        "review_id": asked.review_id,
+        "request_id": asked.request_id,
+        "items": list(asked.items),
+        "due_at": due_at.isoformat(),
+    }
+    await _record(tx, row, asked.asked_by, "information.requested", detail)
+
+
+def _refuse_unless_open(row: Any) -> None:
+    """A withdrawal may have closed the application, and its review with it."""
+    if row["status"] != "open":
+        raise Conflict("REVIEW_NOT_OPEN", row["review_id"])
+
+
+async def _lock_application(tx: Transaction, review_id: str) -> None:
+    """The application before its review, as a withdrawal locks them: they wait, never deadlock."""
+    await tx.value(
+        "SELECT 1 FROM applications a JOIN reviews r ON a.tenant_id = r.tenant_id"
+        " AND a.application_id = r.subject_id"
+        " WHERE r.tenant_id = $1 AND r.review_id = $2 FOR UPDATE OF a",
+        tx.tenant_id, review_id,
+    )  # fmt: skip
 
 
 async def _locked(tx: Transaction, review_id: str) -> Any:
