@@ -14,6 +14,7 @@ from models.domain.decision import Outcome, Phase
 from models.domain.errors import Conflict
 from models.domain.review import ReviewKind
 from tests.workflows.cast import Calls, Rules, SlowToClose
+from tests.workflows.people import Officer
 from tests.workflows.test_straight_through import STORY
 from tests.workflows.world import World, about, waits_of
 
@@ -25,7 +26,6 @@ REASON = {Phase.ELIGIBILITY: "JURISDICTION_NOT_SERVED", Phase.CREDIT: "SCORE_TOO
 ASKED = {Phase.ELIGIBILITY: "check_eligibility", Phase.CREDIT: "decide_credit"}
 KIND = {Phase.ELIGIBILITY: ReviewKind.ELIGIBILITY, Phase.CREDIT: ReviewKind.CREDIT}
 BOTH = pytest.mark.parametrize("phase", list(Phase))
-REFERRING = pytest.mark.parametrize("outcome", [Outcome.REVIEW, Outcome.ENHANCED_DUE_DILIGENCE])
 
 
 def answering(phase: Phase, outcome: Outcome) -> Callable[[Calls], Rules]:
@@ -49,14 +49,21 @@ async def test_a_refusal_ends_the_application_and_no_later_stage_begins(
     async with world.casts(rules=answering(phase, outcome)).playing():
         ended = await world.outcome(await world.apply())
         assert (ended.state, ended.reasons) == (state, (REASON[phase],))
-        assert world.calls == [*story_until(phase), "close_application"]
+        assert world.calls[: len(story_until(phase)) + 1] == [
+            *story_until(phase), "close_application",
+        ]  # fmt: skip
+        await world.until_called("record_notice")
+        assert world.calls[-2:] == ["send_notice", "record_notice"]
         assert world.books.endings == [ApplicationEnding(state, (REASON[phase],))]
 
 
 @BOTH
-@REFERRING
+@pytest.mark.parametrize(
+    ("outcome", "approvers"),
+    [(Outcome.REVIEW, ["olga"]), (Outcome.ENHANCED_DUE_DILIGENCE, ["olga", "otto"])],
+)
 async def test_an_approved_review_goes_on_where_it_stopped(
-    world: World, phase: Phase, outcome: Outcome
+    world: World, phase: Phase, outcome: Outcome, approvers: list[str]
 ) -> None:
     async with world.casts(rules=answering(phase, outcome)).playing():
         application = await world.apply()
@@ -64,11 +71,13 @@ async def test_an_approved_review_goes_on_where_it_stopped(
         [request] = world.books.opened
         assert (request.kind, request.reasons) == (KIND[phase], (REASON[phase],))
         assert request.subject_id == application.application_id
-        await world.decide(world.application(application).id, approved=True)
+        assert request.approvals_needed == len(approvers)
+        for name in approvers:
+            await Officer(world, world.application(application).id, name).approve()
         await world.until_event(world.application(application), "TIMER_STARTED", times=2)
         await world.accept(application)
         assert (await world.outcome(application)).state is State.FUNDED
-        stages = [call for call in world.calls if not call.endswith("_review")]
+        stages = [call for call in world.calls if "review" not in call]
         assert stages == STORY
 
 
@@ -80,8 +89,10 @@ async def test_a_rejected_review_ends_with_the_rules_reasons(world: World, phase
         await world.decide(world.application(application).id, approved=False)
         ended = await world.outcome(application)
         assert (ended.state, ended.reasons) == (State.REJECTED, (REASON[phase],))
+        await world.until_called("record_notice")
         assert world.calls == [
             *story_until(phase), "open_review", "close_review", "close_application",
+            "send_notice", "record_notice",
         ]  # fmt: skip
 
 
