@@ -13,7 +13,7 @@ from adapters.vault import Undecipherable
 from models.domain.operations import Failure
 
 # Published codes; what a bug raises bears the name of its exception's class instead.
-_CODE: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
+_CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{3,}")
 _DEEPEST: Final = 10
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf.json_format import ParseError
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
@@ -35,9 +36,13 @@ def read_history(path: Path) -> WorkflowHistory:
     try:
         document: dict[str, Any] = json.loads(path.read_text("utf-8"))
         workflow_id = document.pop("workflow_id", "") or path.stem
-        return WorkflowHistory.from_json(workflow_id, document)
+        history = WorkflowHistory.from_json(workflow_id, document)
+        first = next(iter(history.events), None)
+        if first is None or first.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+            raise ValueError("a history begins with its workflow")
     except (OSError, ValueError, AttributeError, TypeError, KeyError, ParseError) as error:
         raise Invalid("HISTORY_UNREADABLE", f"{path}: {type(error).__name__}") from error
+    return history
 
 
 def write_histories(folder: Path, histories: Sequence[WorkflowHistory]) -> list[Path]:
