@@ -66,7 +66,7 @@ class OfferActivities:
             *(self._ask(provider, quote_request) for provider in self._providers)
         )
         book = await self._records.record_search(
-            application, [answer for several in answers for answer in several]
+            application, _each_once([answer for several in answers for answer in several])
         )
         failpoint("offers.collected")
         return book
@@ -96,3 +96,25 @@ class OfferActivities:
         if not quotes:
             return (ProviderAnswer(name, None, "NOT_OFFERED"),)
         return tuple(ProviderAnswer(name, quote) for quote in quotes)
+
+
+def _each_once(answers: Sequence[ProviderAnswer]) -> list[ProviderAnswer]:
+    """The answers without repeated quotes, the first of each kept.
+
+    One lender's id names one quote, and one set of terms can be settled once: whatever comes again
+    under either is the same offer, and two of them could both be accepted.
+    """
+    kept: list[ProviderAnswer] = []
+    seen: set[tuple[str, str]] = set()
+    for answer in answers:
+        if answer.quote is not None:
+            named = {
+                (answer.provider_id, answer.quote.quote_id),
+                ("terms", answer.quote.terms_hash),
+            }
+            if not seen.isdisjoint(named):
+                log.warning("offer_repeated", provider=answer.provider_id)
+                continue
+            seen |= named
+        kept.append(answer)
+    return kept

@@ -77,7 +77,12 @@ class WillingBank:
         return tuple(self.quote(number) for number in range(self.quotes))
 
     def quote(self, number: int) -> Quote:
-        return dataclasses.replace(QUOTE, provider_id=self.provider_id, quote_id=f"quote-{number}")
+        return dataclasses.replace(
+            QUOTE,
+            provider_id=self.provider_id,
+            quote_id=f"quote-{number}",
+            terms_hash=f"hash of {self.provider_id} {number}",
+        )
 
     async def accept_offer(
         self, tenant_id: str, application_id: str, quote: Quote, acceptance: Acceptance
@@ -167,6 +172,28 @@ async def test_every_quote_of_a_lender_is_kept() -> None:
     records, bank = MemoryRecords(), WillingBank(quotes=2)
     await searching(records, bank).collect_offers(APPLICATION)
     assert [each.quote for each in records.answers] == [bank.quote(0), bank.quote(1)]
+
+
+class RepeatingBank(WillingBank):
+    """Lists its two quotes again, and once more under another id."""
+
+    async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
+        first, second = self.quote(0), self.quote(1)
+        renamed = dataclasses.replace(first, quote_id="quote-9")
+        other = dataclasses.replace(second, terms_hash="other terms under a known id")
+        return (first, second, first, renamed, other, second)
+
+
+async def test_repeated_offers_are_one_and_the_first_is_kept() -> None:
+    records, bank = MemoryRecords(), RepeatingBank()
+    await searching(records, bank).collect_offers(APPLICATION)
+    assert [each.quote for each in records.answers] == [bank.quote(0), bank.quote(1)]
+
+
+async def test_lenders_that_name_their_quotes_alike_are_not_confused() -> None:
+    records, banks = MemoryRecords(), [WillingBank("one"), WillingBank("two")]
+    await searching(records, *banks).collect_offers(APPLICATION)
+    assert [each.quote for each in records.answers] == [bank.quote(0) for bank in banks]
 
 
 async def test_a_search_on_record_stands_and_asks_nobody() -> None:
