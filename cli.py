@@ -23,7 +23,7 @@ from adapters.trail_commands import audit_commands, event_commands
 from models.domain.application import Stage, State
 from models.domain.errors import CreditError, Invalid
 from models.domain.operations import Checkpoint, Command, since
-from settings import MigrationSettings, WrongSetting, settings_or_exit
+from settings import MigrationSettings, WrongSetting, missing, settings_or_exit
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHistory
@@ -307,10 +307,18 @@ def _as_relay(work: Callable[[Database], Awaitable[Any]]) -> Any:
     """Something with the database under the relay's role, which reads across tenants."""
 
     async def connected() -> Any:
-        from wiring import wired  # noqa: PLC0415
+        from adapters.postgres.database import Database  # noqa: PLC0415
+        from adapters.vault import Keyring  # noqa: PLC0415
 
-        async with wired(settings_or_exit(os.environ)) as wiring:
-            return await work(await wiring.database("relay"))
+        settings = settings_or_exit(os.environ)
+        if settings.database.relay_url is None:
+            raise missing("DATABASE__RELAY_URL", "this command")
+        url = settings.database.relay_url.get_secret_value()
+        database = await Database.connect(url, Keyring(settings.master_key_bytes()), max_size=1)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
 
     return _run(connected())
 

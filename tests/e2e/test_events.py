@@ -130,13 +130,11 @@ async def test_the_trail_of_a_loan_is_sealed_and_verified_by_the_command(
     assert head["position"] == rows
     file = tmp_path / "head.json"
     command = ["cli.py", "audit", "verify", "--tenant", loan.tenant, "--head", str(file)]
-    file.write_text(exported)
-    code, said = await run(command, environment)
-    assert (code, f"{rows} rows verified, 0 not sealed yet" in said) == (0, True), said
-    # The same trail against a head it never had.
+    # Sound as far as it goes; but one row is said to have been sealed that is not there.
     file.write_text(json.dumps([{**head, "position": rows + 1}]))
     code, said = await run(command, environment)
     assert (code, "HEAD_MISSING" in said) == (1, True), said
+    assert f"{rows} rows verified, 0 not sealed yet" in said
 
 
 async def run(arguments: list[str], environment: Mapping[str, str]) -> tuple[int | None, str]:
