@@ -6,9 +6,9 @@ import asyncio
 import os
 import sys
 
-from bench import loan
+from bench import loan, pipeline
 
-SUBJECTS = {"loan": loan.measure}
+SUBJECTS = {"loan": loan.measure, "pipeline": pipeline.measure}
 
 
 def main() -> None:
