@@ -63,6 +63,7 @@ from models.domain.routing import (
     SETTLEMENT_OBSERVED,
     VERIFICATION_ANSWERED,
     WITHDRAW,
+    WORKFLOW_TASK_TIMEOUT,
     WORKFLOWS_QUEUE,
 )
 from models.domain.settlement import FinalitySignal
@@ -104,6 +105,7 @@ class TemporalMessages:
                 application,
                 id=workflow_id,
                 task_queue=WORKFLOWS_QUEUE,
+                task_timeout=WORKFLOW_TASK_TIMEOUT,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 search_attributes=search_attributes(
@@ -126,6 +128,7 @@ class TemporalMessages:
                 person,
                 id=kyc_workflow_id(person.tenant_id, person.user_id),
                 task_queue=WORKFLOWS_QUEUE,
+                task_timeout=WORKFLOW_TASK_TIMEOUT,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 start_signal=JOIN,

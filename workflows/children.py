@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.ids import notice_workflow_id, risk_workflow_id, settlement_workflow_id
     from models.domain.notice import NoticeRef
     from models.domain.offer import AcceptOffer
+    from models.domain.routing import WORKFLOW_TASK_TIMEOUT
     from models.domain.settlement import SettlementOrder, SettlementOutcome
     from workflows.adverse_action import AdverseActionWorkflow
     from workflows.options import RECORDED_SETTLEMENT, SHORTEST_TIMER, searchable
@@ -31,6 +32,7 @@ async def score(application: ApplicationRef) -> None:
                 RiskScoringWorkflow.run,
                 application,
                 id=risk_workflow_id(tenant_id, application_id),
+                task_timeout=WORKFLOW_TASK_TIMEOUT,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 static_summary=f"Risk scoring of {application_id}",
                 search_attributes=searchable(tenant_id, Stage.RISK),
@@ -50,6 +52,7 @@ async def settle(application: ApplicationRef, accepted: AcceptOffer) -> Settleme
             SettlementWorkflow.run,
             SettlementOrder(application, accepted.offer_id, accepted.acceptance),
             id=settlement_workflow_id(tenant_id, application_id),
+            task_timeout=WORKFLOW_TASK_TIMEOUT,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             # Whatever becomes of its parent, money that is on its way is seen through.
             parent_close_policy=ParentClosePolicy.ABANDON,
@@ -73,6 +76,7 @@ async def send_notice(notice: NoticeRef) -> None:
             AdverseActionWorkflow.run,
             notice,
             id=notice_workflow_id(notice.tenant_id, notice.application_id),
+            task_timeout=WORKFLOW_TASK_TIMEOUT,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             parent_close_policy=ParentClosePolicy.ABANDON,
             static_summary=f"Notice of adverse action for {notice.application_id}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 WORKFLOWS_QUEUE: Final = "caas-workflows"
@@ -25,6 +26,10 @@ REASSIGN_REVIEW: Final = "reassign_review"
 ASK_APPLICANT: Final = "ask_applicant"
 INFORMATION_PROVIDED: Final = "information_provided"
 NOTICE_HANDED_OVER: Final = "notice_handed_over"
+
+# A worker that was killed is given up after this long, and another takes its workflows on. Steps on
+# our own database take milliseconds; a longer one beats before this has passed.
+WORKFLOW_TASK_TIMEOUT: Final = timedelta(seconds=5)
 
 # Search attributes: ids and states only, never personal data.
 SEARCH_TENANT: Final = "CaasTenant"
