@@ -221,6 +221,8 @@ class Books:
         self, application: ApplicationRef, ending: ApplicationEnding
     ) -> NoticeRef | None:
         self.calls.append("close_application")
+        if self.ended is not None and self.ended.state is State.WITHDRAWN:
+            raise Conflict("APPLICATION_CLOSED", application.application_id)
         self.endings.append(ending)
         self.ended = ending
         if not is_owed(ending):

@@ -1,4 +1,4 @@
-"""A time-skipping server for each test: its clock is shared by everything that runs on it."""
+"""A time-skipping server for each test that skips: its clock is everybody's on it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 @pytest.fixture
 def world(environment: WorkflowEnvironment) -> World:
     return World(environment)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def unhurried() -> AsyncIterator[WorkflowEnvironment]:
+    async with time_skipping() as environment:
+        yield environment
+
+
+@pytest.fixture
+def calm_world(unhurried: WorkflowEnvironment) -> World:
+    """A world for stories in which no time needs to be skipped: its server is shared."""
+    return World(unhurried)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

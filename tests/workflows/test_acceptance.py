@@ -12,7 +12,6 @@ from models.domain.application import State
 from models.domain.decision import Outcome
 from models.domain.errors import Conflict, Invalid, Refused
 from models.domain.kyc import VendorVerdict
-from models.domain.routing import APPLICATION_WORKFLOW, WORKFLOWS_QUEUE
 from tests.workflows.cast import Rules, SilentVendor
 from tests.workflows.lenders_and_chains import (
     STRANGER,
@@ -160,17 +159,10 @@ async def test_nothing_is_settled_before_the_acceptance_is_on_record(world: Worl
     lender = world.casts(lender=SlowToRecord).lender
     assert isinstance(lender, SlowToRecord)
     async with world.playing():
-        application = world.drafted()
-        handle = world.application(application)
         # A task that outlives its timeout hands in what it has decided so far, a started
-        # settlement among it: the default of ten seconds would only make this test slower.
-        await world.client.start_workflow(
-            APPLICATION_WORKFLOW,
-            application,
-            id=handle.id,
-            task_queue=WORKFLOWS_QUEUE,
-            task_timeout=timedelta(seconds=1),
-        )
+        # settlement among it.
+        application = await world.apply_hastily()
+        handle = world.application(application)
         await world.offered(application)
         accepting = asyncio.create_task(world.accept(application))
         await lender.recording.wait()

@@ -34,7 +34,12 @@ from models.domain.ids import (
 )
 from models.domain.offer import OfferSummary
 from models.domain.review import ReviewDecision
-from models.domain.routing import CHAIN_QUEUE, SCORING_QUEUE, WORKFLOWS_QUEUE
+from models.domain.routing import (
+    APPLICATION_WORKFLOW,
+    CHAIN_QUEUE,
+    SCORING_QUEUE,
+    WORKFLOWS_QUEUE,
+)
 from sandbox.services.temporal import (
     SEARCH_ATTRIBUTES,
     dev_server_path,
@@ -143,6 +148,21 @@ class World:
     async def now(self) -> datetime:
         """The server's time."""
         return await self.environment.get_current_time()
+
+    async def apply_hastily(self) -> ApplicationRef:
+        """An application whose tasks hand in what they have after a second, not after ten.
+
+        A message that arrives while a local activity runs is delivered that much sooner.
+        """
+        application = self.drafted()
+        await self.client.start_workflow(
+            APPLICATION_WORKFLOW,
+            application,
+            id=self.application(application).id,
+            task_queue=WORKFLOWS_QUEUE,
+            task_timeout=timedelta(seconds=1),
+        )
+        return application
 
     async def apply(self, user_id: str = "user-1") -> ApplicationRef:
         """A new application, started as the product starts it."""
