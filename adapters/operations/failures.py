@@ -15,6 +15,8 @@ from models.domain.operations import Failure
 # Published codes; what a bug raises bears the name of its exception's class instead.
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{3,}")
 _DEEPEST: Final = 10
+# What is left of the words when the server has cut a long failure short: its type stays.
+_CUT_SHORT: Final = "Encoded failure"
 
 
 async def failure_of(converter: DataConverter, message: FailureMessage) -> Failure:
@@ -39,7 +41,7 @@ def in_words(error: BaseException) -> Failure:
         chain.append(cause)
     for each in chain:
         if isinstance(each, ApplicationError) and each.type and _CODE.fullmatch(each.type):
-            return Failure(each.type, each.message)
+            return Failure(each.type, "" if each.message == _CUT_SHORT else each.message)
     last = chain[-1]
     if isinstance(last, TimeoutError):
         kind = last.type.name if last.type else "TIMEOUT"

@@ -241,8 +241,12 @@ async def test_a_bulk_retry_tells_what_truly_recovered(
     }
     assert recovered == set(range(60))
     why = {by_id[each["application_id"]]: each["reason"] for each in results}
-    assert all("UPSTREAM_BUSY: POST /v1/checks: status 503" in why[n] for n in range(60, 80)), why
-    assert all("UNDECIPHERABLE" in why[n] for n in range(80, 100)), why
+    assert {why[number] for number in range(60, 80)} == {
+        "submit_verification fails again: UPSTREAM_BUSY: POST /v1/checks: status 503"
+    }
+    assert {why[number] for number in range(80, 100)} == {
+        "submit_verification fails again: UNDECIPHERABLE"
+    }
     await _check_what_was_told(world, ids)
 
 

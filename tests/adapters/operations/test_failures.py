@@ -45,6 +45,11 @@ def activity_error() -> ActivityError:
             caused(activity_error(), ApplicationError("KEY_UNKNOWN: v9", type="KEY_UNKNOWN")),
             Failure("KEY_UNKNOWN", "KEY_UNKNOWN: v9"),
         ),
+        # The server cuts long failures short.
+        (
+            ApplicationError("Encoded failure", type="UNDECIPHERABLE"),
+            Failure("UNDECIPHERABLE", ""),
+        ),
         # An exception of a library may quote what it was given: only its kind is shown.
         (
             ApplicationError("no such person: Ada Lovelace", type="KeyError"),
