@@ -5,7 +5,9 @@
     chain       the only role with the relaying key: signs, sends, and watches blocks
     relay       publishes events, seals the audit trail, starts and delivers what a crash left
 
-One process may have several roles: repeat `--role`.
+One process may have several roles: repeat `--role`. With `--alive-file`, a file's age tells whoever
+looks from outside that the process is well: it is written anew every few seconds, from when the
+task queues are polled until the end is asked for.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import structlog
 import typer
@@ -50,8 +53,12 @@ SANDBOX = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules("models", "activities")
 )
 
+ALIVE_EVERY_S: Final = 5.0
 
-async def run(roles: list[str], settings: Settings, stop: asyncio.Event) -> None:
+
+async def run(
+    roles: list[str], settings: Settings, stop: asyncio.Event, alive_file: Path | None = None
+) -> None:
     """Run the roles until told to stop, then let what is under way finish."""
     async with wired(settings) as wiring, AsyncExitStack() as running:
         background = []
@@ -61,6 +68,8 @@ async def run(roles: list[str], settings: Settings, stop: asyncio.Event) -> None
                     await running.enter_async_context(part)
                 else:
                     background.append(asyncio.create_task(part.run(stop)))
+        if alive_file is not None:
+            background.append(asyncio.create_task(show_alive(alive_file, stop)))
         print("READY", *roles, flush=True)
         log.info("worker_ready", role=",".join(roles))
         stopped = asyncio.create_task(stop.wait())
@@ -68,6 +77,19 @@ async def run(roles: list[str], settings: Settings, stop: asyncio.Event) -> None
         stop.set()
         for task in done | set(background):
             await task
+
+
+async def show_alive(path: Path, stop: asyncio.Event) -> None:
+    """Write the file anew while the event loop turns; it is gone once the process is to end.
+
+    It says nothing of the services outside: a worker outlives their absence, and starting it again
+    would not bring them back.
+    """
+    while not stop.is_set():
+        await asyncio.to_thread(path.touch)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), ALIVE_EVERY_S)
+    await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
 async def _parts(role: str, wiring: Wiring) -> list[Any]:
@@ -109,7 +131,10 @@ def activities_of(subject: object) -> list[Callable[..., Any]]:
     return [each for each in methods if hasattr(each, "__temporal_activity_definition")]
 
 
-def main(role: Annotated[list[str], typer.Option(help="Repeat for several roles.")]) -> None:
+def main(
+    role: Annotated[list[str], typer.Option(help="Repeat for several roles.")],
+    alive_file: Annotated[Path | None, typer.Option(help="Written anew while all is well.")] = None,
+) -> None:
     """Run one or more roles until SIGTERM or SIGINT."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     settings = settings_or_exit(os.environ)
@@ -119,7 +144,7 @@ def main(role: Annotated[list[str], typer.Option(help="Repeat for several roles.
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await run(role, settings, stop)
+        await run(role, settings, stop, alive_file)
 
     try:
         asyncio.run(until_signalled())
