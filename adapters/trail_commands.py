@@ -13,6 +13,7 @@ from adapters.audit import heads, read_heads, verify
 from adapters.postgres.audit import AuditTrail
 from adapters.postgres.database import Database
 from adapters.postgres.outbox import ParkedEvents
+from models.domain.operations import Command
 
 # Runs something with the database under the relay's role, which reads across tenants.
 AsRelay = Callable[[Callable[[Database], Awaitable[Any]]], Any]
@@ -65,11 +66,15 @@ def event_commands(as_relay: AsRelay) -> typer.Typer:
     @commands.command("release")
     def release(
         event_id: str,
-        operator: Annotated[str, typer.Option(envvar="CAAS_OPERATOR", help="Who decides this.")],
-        reason: Annotated[str, typer.Option(help="Why it will be taken now.")],
+        operator: Annotated[str, typer.Option(envvar="CAAS_OPERATOR", help="Your name.")] = "",
+        reason: Annotated[str, typer.Option(help="Why it will be taken now.")] = "",
     ) -> None:
         """Let the relay try a parked event again; it lands in the audit trail."""
-        as_relay(lambda database: ParkedEvents(database).release(event_id, operator, reason))
+
+        async def work(database: Database) -> None:
+            await ParkedEvents(database).release(event_id, Command(operator, reason))
+
+        as_relay(work)
         typer.echo(f"{event_id} is released.")
 
     return commands

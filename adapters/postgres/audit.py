@@ -10,12 +10,14 @@ from adapters.postgres.database import PLATFORM, Database, Session, Transaction
 from models.domain.audit import AuditRecord, Head, Seal, genesis, seal_next
 
 _TENANT: Final = "SELECT set_config('app.tenant_id', $1, true)"
+# Rows are found by number alone, the one index that is right whatever the statistics say; a row of
+# another tenant does not fit its seal, for the tenant is part of what is hashed.
 _WAITING: Final = (
     "SELECT u.tenant_id AS waits_in, u.audit_seq, s.position,"
     " a.seq, a.tenant_id, a.actor, a.action, a.subject_id, a.detail::text AS detail,"
     " (extract(epoch FROM a.recorded_at) * 1000000)::bigint AS recorded_at_us, a.salt"
     " FROM audit_unsealed u"
-    " LEFT JOIN audit_log a ON a.tenant_id = u.tenant_id AND a.seq = u.audit_seq"
+    " LEFT JOIN audit_log a ON a.seq = u.audit_seq"
     " LEFT JOIN audit_seals s ON s.tenant_id = u.tenant_id AND s.audit_seq = u.audit_seq"
     " ORDER BY u.audit_seq LIMIT $1"
 )
@@ -25,7 +27,7 @@ _LINKS: Final = (
     " a.seq, a.tenant_id, a.actor, a.action, a.subject_id, a.detail::text AS detail,"
     " (extract(epoch FROM a.recorded_at) * 1000000)::bigint AS recorded_at_us, a.salt"
     " FROM audit_seals s"
-    " LEFT JOIN audit_log a ON a.tenant_id = s.tenant_id AND a.seq = s.audit_seq"
+    " LEFT JOIN audit_log a ON a.seq = s.audit_seq"
     " WHERE s.tenant_id = $1 AND s.position > $2 ORDER BY s.position LIMIT $3"
 )
 
@@ -52,7 +54,9 @@ async def _seal_tenant(tx: Transaction, tenant_id: str, rows: Sequence[Any]) -> 
     await tx.execute(_TENANT, tenant_id)
     # In line, but sealed already or without a row: only a stranger's hand does that. The line is
     # cleared; what is wrong with the trail itself, its verification says.
-    records = [_record(row) for row in rows if row["seq"] is not None and row["position"] is None]
+    records = [
+        _record(row) for row in rows if row["tenant_id"] == tenant_id and row["position"] is None
+    ]
     now_us = await tx.value("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
     head = await _head(tx, tenant_id)
     seals: list[Seal] = []

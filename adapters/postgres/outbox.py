@@ -10,6 +10,7 @@ from typing import Any, Final
 from adapters.postgres.database import PLATFORM, Database, Session
 from models.domain.errors import NotFound
 from models.domain.events import Event, Refusal
+from models.domain.operations import Command
 
 CHANNEL: Final = "outbox"
 
@@ -95,7 +96,7 @@ class ParkedEvents:
             )
         return [ParkedEvent(*row.values()) for row in rows]
 
-    async def release(self, event_id: str, operator: str, reason: str) -> None:
+    async def release(self, event_id: str, command: Command) -> None:
         """Let the relay try again, as this operator's decision; NotFound if it is not parked."""
         async with self._database.transaction(PLATFORM) as tx:
             tenant_id = await tx.value("SELECT tenant_id FROM outbox WHERE event_id = $1", event_id)
@@ -108,8 +109,8 @@ class ParkedEvents:
             )  # fmt: skip
             if key is None:
                 raise NotFound("EVENT_NOT_PARKED", event_id)
-            detail = {"event_id": event_id, "reason": reason}
-            await tx.record(operator, "event.released", key, detail, key=key)
+            detail = {"event_id": event_id, "reason": command.reason}
+            await tx.record(command.operator, "event.released", key, detail, key=key)
 
 
 def _event(row: Any) -> Event:

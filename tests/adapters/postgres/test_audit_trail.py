@@ -135,7 +135,7 @@ TAMPERINGS: dict[str, tuple[str, Flaw, int | None]] = {
     ),
     "a row given to another tenant": (
         "UPDATE audit_log SET tenant_id = tenant_id || 'x' WHERE seq = {row4}",
-        Flaw.ROW_MISSING, 4,
+        Flaw.ROW_ALTERED, 4,
     ),
     "a row deleted": ("DELETE FROM audit_log WHERE seq = {row5}", Flaw.ROW_MISSING, 5),
     "two rows exchanged": (

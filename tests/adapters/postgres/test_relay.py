@@ -16,6 +16,7 @@ from adapters.postgres.outbox import OutboxLane, ParkedEvents
 from adapters.relay import MAX_ATTEMPTS, OutboxRelay
 from models.domain.errors import NotFound
 from models.domain.events import Event, Publication, Refusal
+from models.domain.operations import Command
 from sandbox.consumer_example import Timelines
 
 pytestmark = pytest.mark.stack
@@ -222,14 +223,16 @@ async def test_a_poisoned_event_is_parked_and_holds_back_its_own_key_alone(
     assert broker.types("app_fine")[-1] == "fine.three"
 
     broker.refuses = set()
-    await ParkedEvents(lending.relay).release(parked.event_id, "olivia", "larger records allowed")
+    await ParkedEvents(lending.relay).release(
+        parked.event_id, Command("olivia", "larger records are allowed now")
+    )
     while await round_of(lending, broker):
         pass
     assert broker.types("app_bad") == ["good.before", "bad.event", "good.after", "event.released"]
     assert await outbox() == 0
     assert (await lending.audited(tenant))[-1] == "event.released"
     with pytest.raises(NotFound):
-        await ParkedEvents(lending.relay).release(parked.event_id, "olivia", "again")
+        await ParkedEvents(lending.relay).release(parked.event_id, Command("olivia", "again"))
 
 
 async def test_while_the_broker_is_away_the_outbox_waits_and_writers_go_on(
