@@ -10,4 +10,12 @@ from models.tables import (
     settlement,
 )
 
-__all__ = ["applications", "correspondence", "identity", "ledger", "lending", "records", "settlement"]
+__all__ = [
+    "applications",
+    "correspondence",
+    "identity",
+    "ledger",
+    "lending",
+    "records",
+    "settlement",
+]
