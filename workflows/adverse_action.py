@@ -39,30 +39,34 @@ class AdverseActionWorkflow:
         refusal = await self._send()
         if refusal is None:
             return NoticeStatus.DELIVERED
-        if self._remaining_s > 0:
+        if self.handed_over is None and self._remaining_s > 0:
             await self._record(NoticeStatus.UNDELIVERABLE, MAIL_HOUSE_COUNTERPARTY, refusal)
             workflow.set_current_details(
                 f"The mail house refuses the notice ({refusal}): deliver it in another way and "
                 f"say so, at the latest by {notice.due_at}."
             )
-            if await self._handed_over_in_time():
-                return NoticeStatus.DELIVERED
+        if await self._handed_over_in_time():
+            return NoticeStatus.DELIVERED
         await self._record(NoticeStatus.OVERDUE, "deadline", refusal)
         workflow.set_current_details("The legal period has passed without a delivered notice.")
         return NoticeStatus.OVERDUE
 
     async def _send(self) -> str | None:
-        """None once it is on its way; else why it is not."""
+        """None once it is on its way; else why it is not: a person may be faster."""
         if self._remaining_s <= 0:
             return "DEADLINE_PASSED"
+        sending = workflow.start_activity_method(
+            NoticeActivities.send_notice,
+            self.notice,
+            schedule_to_close_timeout=max(self.due_at - workflow.now(), SHORTEST_TIMER),
+            summary="Send the notice of adverse action",
+            **MAIL_HOUSE,
+        )
+        await workflow.wait_condition(lambda: sending.done() or self.handed_over is not None)
+        if not sending.done():
+            sending.cancel()
         try:
-            message_id: str = await workflow.execute_activity_method(
-                NoticeActivities.send_notice,
-                self.notice,
-                schedule_to_close_timeout=max(self.due_at - workflow.now(), SHORTEST_TIMER),
-                summary="Send the notice of adverse action",
-                **MAIL_HOUSE,
-            )
+            message_id: str = await sending
         except ActivityError as error:
             return code_of(error) or "NOT_SENT_IN_TIME"
         await self._record(NoticeStatus.DELIVERED, MAIL_HOUSE_COUNTERPARTY, message_id)
@@ -70,6 +74,8 @@ class AdverseActionWorkflow:
         return None
 
     async def _handed_over_in_time(self) -> bool:
+        if self.handed_over is None and self._remaining_s <= 0:
+            return False
         try:
             await workflow.wait_condition(
                 lambda: self.handed_over is not None,
