@@ -74,3 +74,17 @@ async def withdraw(world: World, application: ApplicationRef, update_id: str | N
     await world.messages.withdraw(
         application, Withdrawal(application.user_id), update_id or uuid.uuid4().hex
     )
+
+
+async def under_review(world: World) -> tuple[ApplicationRef, Officer]:
+    """An application that waits for an operator, and one."""
+    application = await world.apply()
+    await world.until_event(world.application(application), "TIMER_STARTED")
+    return application, Officer(world, world.application(application).id)
+
+
+async def identity_under_review(world: World) -> tuple[ApplicationRef, Officer]:
+    """A person whose identity waits for an operator, and one."""
+    application = await world.apply()
+    await world.until_event(world.kyc(), "TIMER_STARTED")
+    return application, Officer(world, world.kyc().id)

@@ -8,25 +8,18 @@ from functools import partial
 import pytest
 from temporalio import activity
 
-from models.domain.application import ApplicationRef, State
+from models.domain.application import State
 from models.domain.decision import Outcome
 from models.domain.errors import Conflict
 from models.domain.review import OpenedReview, ReviewDecision, ReviewEnd, ReviewRequest
 from tests.workflows.cast import Books, Rules
-from tests.workflows.people import Officer
+from tests.workflows.people import under_review
 from tests.workflows.world import World
 
 pytestmark = pytest.mark.stack
 
 referring = partial(Rules, credit=Outcome.REVIEW)
 enhanced = partial(Rules, credit=Outcome.ENHANCED_DUE_DILIGENCE)
-
-
-async def under_review(world: World) -> tuple[ApplicationRef, Officer]:
-    """An application that waits for an operator, and one."""
-    application = await world.apply()
-    await world.until_event(world.application(application), "TIMER_STARTED")
-    return application, Officer(world, world.application(application).id)
 
 
 def decided_by(world: World) -> list[tuple[ReviewEnd, str | None]]:
