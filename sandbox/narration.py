@@ -129,6 +129,8 @@ class Narrator:
             "Readable payloads": f"{stack.api_url}/console/sign-in  (paste {token_path}; "
             "the page says what to set in the Web UI)",
             "Chain JSON-RPC": stack.chain.rpc_url,
+            "Events": f"{stack.kafka.address}, topic {stack.kafka.topic}  "
+            "(.venv/bin/python -m sandbox.consumer_example)",
             "Files": f"{state_dir}/endpoints.json, {state_dir}/result.json, {state_dir}/logs/",
         }
         self.headline("Everything is still running; Ctrl-C stops it")

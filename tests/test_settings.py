@@ -66,6 +66,19 @@ WRONG = [
     ("CAAS_IDENTITY__API_KEY", CONTENT, "CAAS_IDENTITY__URL: Field required"),
     ("CAAS_BUREAU__API_KEY", CONTENT, "CAAS_BUREAU__URL: Field required"),
     ("CAAS_NOTIFIER__API_KEY", CONTENT, "CAAS_NOTIFIER__URL: Field required"),
+    ("CAAS_KAFKA__PASSWORD", CONTENT, "CAAS_KAFKA__BOOTSTRAP_SERVERS: Field required"),
+    (
+        "CAAS_KAFKA",
+        json.dumps(
+            {"bootstrap_servers": "a:1", "security_protocol": "SASL_SSL", "password": CONTENT}
+        ),
+        "CAAS_KAFKA: Value error, SASL_SSL needs a username and a password",
+    ),
+    (
+        "CAAS_KAFKA",
+        json.dumps({"bootstrap_servers": "a:1", "topic": CONTENT + "/"}),
+        "CAAS_KAFKA__TOPIC: String should match pattern",
+    ),
     ("CAAS_MASTER_KEYS", json.dumps({"v1": CONTENT}), "CAAS_MASTER_KEYS: 'v1' is not base64"),
     (
         "CAAS_MASTER_KEYS",
