@@ -6,6 +6,8 @@ All journeys run at once, on one stack: they share counterparties, and none dist
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ import pytest_asyncio
 from sandbox.borrower import TERMINAL
 from sandbox.journey import Journey, journey_on
 from sandbox.persona import Persona, persona_names, read_persona
+from sandbox.stack_settings import LENDERS
 from tests.e2e.outside import World, eventually
 
 pytestmark = pytest.mark.stack
@@ -126,12 +129,18 @@ async def test_a_notice_is_sent_once_to_whom_one_is_owed(world: World, ended: En
     assert len(carried()) == 1
 
 
+def _quotes(world: World, borrower: str) -> list[str]:
+    """What the lenders wrote down of quotes to a borrower, as text."""
+    lines = [json.dumps(line) for name in LENDERS for line in world.journals.lines(name)]
+    return [line for line in lines if borrower in line]
+
+
 @of("declined", "sanctioned", "bureau_down")
 async def test_no_lender_hears_of_whom_the_rules_do_not_let_through(
     world: World, ended: Ended
 ) -> None:
     borrower = ended.journey.borrower.wallet.address
-    assert world.journals.effects("bank", "quote.issued", borrower) == []
+    assert _quotes(world, borrower) == []
 
 
 @of("sanctioned")
@@ -178,9 +187,17 @@ async def test_who_was_verified_before_is_not_verified_again(world: World, ended
 async def test_an_offer_nobody_accepted_is_confirmed_by_nobody(world: World, ended: Ended) -> None:
     assert ended.view["offers"]
     assert ended.view["accepted_offer_id"] is None
-    steered = world.journals.lines("bank", "steered")
-    told = [line for line in steered if line["rule"].startswith(ended.persona.user_id)]
-    assert len(told) == (1 if ended.persona.name == "expired_offer" else 0)
+    quoted = " ".join(_quotes(world, ended.journey.borrower.wallet.address))
+    [reference] = set(re.findall(r'"loan_reference": "(0x[0-9a-f]{64})"', quoted))
+    for lender in LENDERS:
+        assert world.journals.effects(lender, "quote.confirmed", reference) == []
+    told = {
+        lender
+        for lender in LENDERS
+        for line in world.journals.lines(lender, "steered")
+        if line["rule"].startswith(ended.persona.user_id)
+    }
+    assert told == (set(LENDERS) if ended.persona.name == "expired_offer" else set())
 
 
 @of("changed_terms")
@@ -226,5 +243,5 @@ async def test_nothing_was_done_twice_by_any_counterparty(
     world: World, endings: Mapping[str, Ended | Exception]
 ) -> None:
     assert len(endings) == len(NAMES)
-    for name in ("identity_vendor", "bureau", "bank", "notifier"):
+    for name in ("identity_vendor", "bureau", "notifier", *LENDERS):
         assert world.journals.repeated(name) == []
