@@ -111,6 +111,12 @@ class Stack:
 
     async def start(self, say: Say = lambda _: None) -> None:
         """Start everything in the order it is needed; `say` hears what is ready."""
+        await self.start_surroundings(say)
+        await asyncio.gather(self.start_api(), *(self.start_worker(name) for name in WORKER_GROUPS))
+        say("API and workers")
+
+    async def start_surroundings(self, say: Say = lambda _: None) -> None:
+        """Start all but the product's own processes."""
         await asyncio.gather(
             self._start_database(say),
             self._start_chain(say),
@@ -119,9 +125,7 @@ class Stack:
         )
         await asyncio.gather(*(self._start_counterparty(name) for name in _COUNTERPARTIES))
         say("identity vendor, credit bureau, mail house, bank, fintech and pool underwriter")
-        await asyncio.gather(self.start_api(), *(self.start_worker(name) for name in WORKER_GROUPS))
         Access.of(self).write(self.state_dir)
-        say("API and workers")
 
     async def stop(self) -> None:
         """Stop everything in the reverse order; leaves no process."""
