@@ -66,9 +66,9 @@ class Report:
         return not (self.lost or self.doubled or self.unbalanced or self.stuck or self.violations)
 
 
-def say(kind: str, **facts: Any) -> None:
-    """One line of JSON."""
-    print(json.dumps({"kind": kind, **facts}), flush=True)
+def say(line: str, /, **facts: Any) -> None:
+    """One line of JSON; `line` says what it tells of."""
+    print(json.dumps({"line": line, **facts}), flush=True)
 
 
 async def run(schedule: Schedule, state_dir: Path) -> Report:

@@ -118,7 +118,7 @@ class Schedule:
 
 
 def draw(seed: str, applications: int, faults: int) -> Schedule:
-    """The schedule of a seed; each persona and each kind of fault at least once if there is room."""
+    """A seed's schedule: each persona and each kind of fault at least once, if there is room."""
     dice = random.Random(seed)
     names = _mixed(dice, PERSONAS, applications)
     arrivals = tuple(
