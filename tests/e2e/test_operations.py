@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,12 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from adapters.operations.examining import Examiner
+from adapters.operations.workflows import TemporalDesk
+from adapters.postgres.database import Database
+from adapters.postgres.operations import PostgresOperations, Search
+from adapters.temporal import connect
+from adapters.vault import Keyring
 from sandbox.borrower import Borrower
 from sandbox.steering import steer, unsteer
 from settings import ROOT
@@ -216,7 +224,7 @@ async def test_a_bulk_retry_tells_what_truly_recovered(
     try:
         ids = await _apply(people)
         by_id = {application_id: number for number, application_id in enumerate(ids)}
-        await _stuck(world, desk, len(people))
+        await _stuck(world, len(people))
         for number in range(40, 50):
             await _terminate(temporal, f"credit-application/{TENANT}/{ids[number]}")
         for number in range(50, 60):
@@ -329,14 +337,29 @@ async def _apply(people: Sequence[Borrower]) -> list[str]:
     return list(await asyncio.gather(*(one(each) for each in people)))
 
 
-async def _stuck(world: World, desk: Desk, number: int) -> None:
+@asynccontextmanager
+async def _examining(world: World) -> AsyncIterator[Examiner]:
+    """Looks at applications as the command line does, without starting it each time."""
+    told = world.stack.environment()
+    [(version, key)] = json.loads(told["CAAS_MASTER_KEYS"]).items()
+    keyring = Keyring({version: base64.b64decode(key)})
+    client = await connect(world.stack.temporal.address, world.stack.temporal.namespace, keyring)
+    database = await Database.connect(told["CAAS_DATABASE__APP_URL"], keyring)
+    try:
+        yield Examiner(PostgresOperations(database, None), TemporalDesk(client))
+    finally:
+        await database.close()
+
+
+async def _stuck(world: World, number: int) -> None:
     """Wait until so many are found to be stuck."""
+    async with _examining(world) as examiner:
 
-    async def found() -> bool:
-        said = await desk.run("list", "--stuck", "--tenant", TENANT, "--limit", "200", "--json")
-        return len(said.documents()) == number
+        async def found() -> bool:
+            stuck = examiner.search(Search(TENANT, only_open=True), number, stuck=True)
+            return len([each async for each in stuck]) == number
 
-    await eventually(f"{number} applications are stuck", found)
+        await eventually(f"{number} applications are stuck", found)
 
 
 async def _retry_began(world: World) -> bool:
