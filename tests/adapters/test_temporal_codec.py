@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
-from temporalio.converter import ActivitySerializationContext, WorkflowSerializationContext
+from temporalio.converter import (
+    ActivitySerializationContext,
+    CompositePayloadConverter,
+    WorkflowSerializationContext,
+)
 from temporalio.exceptions import ApplicationError
 
 from adapters.temporal import (
@@ -237,3 +241,12 @@ async def test_errors_keep_their_code_and_their_kind(
         await inbound.execute_activity(object())  # type: ignore[arg-type]
     assert (raised.value.type, raised.value.non_retryable) == ("X", non_retryable)
     assert raised.value.__cause__ is error
+
+
+def test_a_shape_is_learned_once_whoever_makes_a_converter(keyring: Keyring) -> None:
+    make = data_converter(keyring).payload_converter_class
+    one, other = make(), make()
+    assert isinstance(one, CompositePayloadConverter)
+    assert isinstance(other, CompositePayloadConverter)
+    assert one.converters[b"json/plain"] is other.converters[b"json/plain"]
+    assert one.from_payloads(other.to_payloads([REF]), [ApplicationRef]) == [REF]
