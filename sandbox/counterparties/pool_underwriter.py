@@ -14,7 +14,8 @@ or confirms other terms than it quoted (`changed_terms`).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import astuple
 from fractions import Fraction
 from math import ceil
@@ -63,6 +64,10 @@ class Underwriter:
         for line in journal.effects("quote.issued"):
             quote = line["answer"]["quote"]
             self._desk.quotes[quote["quote_id"]] = quoted_of(quote, line["venue"])
+
+    async def close(self) -> None:
+        """Give the node's connections back."""
+        await self._rpc.close()
 
     def routes(self, journal: Journal) -> list[Route]:
         """The underwriter's interface."""
@@ -174,7 +179,14 @@ def _rate_bps(standing: PoolStanding, units: int, pd: float) -> int:
 def build(config: Mapping[str, Any], log: Path) -> Starlette:
     """The application of one pool's underwriter."""
     journal = Journal(log)
-    return Starlette(routes=Underwriter(PoolConfig.model_validate(config), journal).routes(journal))
+    underwriter = Underwriter(PoolConfig.model_validate(config), journal)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await underwriter.close()
+
+    return Starlette(routes=underwriter.routes(journal), lifespan=lifespan)
 
 
 if __name__ == "__main__":

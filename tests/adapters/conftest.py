@@ -20,14 +20,23 @@ from starlette.types import ASGIApp
 
 from adapters.http import new_client
 from models.domain.application import Address, Applicant, IdentityDocument
-from sandbox.counterparties import bank, bureau, identity_vendor, notifier
+from sandbox.counterparties import (
+    bank,
+    bureau,
+    fintech,
+    identity_vendor,
+    notifier,
+    pool_underwriter,
+)
 from sandbox.counterparties.serving import steerable
 
 BUILDERS = {
     "bank": bank.build,
     "bureau": bureau.build,
+    "fintech": fintech.build,
     "identity_vendor": identity_vendor.build,
     "notifier": notifier.build,
+    "pool_underwriter": pool_underwriter.build,
 }
 
 

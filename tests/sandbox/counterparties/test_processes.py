@@ -23,6 +23,13 @@ CONFIGS = {
     "bureau": {"api_key": "k"},
     "notifier": {"api_key": "k"},
     "bank": {"client_id": "c", "client_secret": "s", "lender_private_key": "0x" + "11" * 32},
+    "fintech": {"api_key": "k", "signing_secret": "s", "lender_private_key": "0x" + "11" * 32},
+    "pool_underwriter": {
+        "api_key": "k",
+        "underwriter_private_key": "0x" + "11" * 32,
+        "rpc_url": "http://127.0.0.1:9",
+        "pool": "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+    },
 }
 
 
