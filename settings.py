@@ -84,6 +84,9 @@ class TemporalSettings(Section):
     ui_origin: URL | None = None
     # How long a dead worker's workflows wait for it before another one takes them.
     sticky_timeout_s: float = Field(default=2.0, ge=1, le=60)
+    # The sandbox finds workflow code that reaches outside, and costs as much again as the workflow.
+    # Code that has passed the tests, which always use it, may do without in production.
+    workflow_sandbox: bool = True
 
 
 class IssuerSettings(Section):

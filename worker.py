@@ -24,13 +24,14 @@ from typing import Annotated, Any, Final
 
 import structlog
 import typer
-from temporalio.worker import Worker
+import uvloop
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from adapters.temporal import ErrorTypes, Failpoints, Heartbeats
 from models.domain.errors import CreditError
 from models.domain.routing import CHAIN_QUEUE, SCORING_QUEUE, WORKFLOWS_QUEUE
-from settings import Settings, WrongSetting, settings_or_exit
+from settings import Settings, TemporalSettings, WrongSetting, settings_or_exit
 from wiring import LENT_FUNCTIONS, Wiring, wired
 from workflows.adverse_action import AdverseActionWorkflow
 from workflows.credit_application import CreditApplicationWorkflow
@@ -118,11 +119,16 @@ async def _worker(
         task_queue=queue,
         workflows=workflows or [],
         activities=[each for subject in subjects for each in activities_of(subject)],
-        workflow_runner=SANDBOX,
+        workflow_runner=workflow_runner(wiring.settings.temporal),
         interceptors=[ErrorTypes(), Heartbeats(), Failpoints(), LENT_FUNCTIONS],
         sticky_queue_schedule_to_start_timeout=sticky,
         graceful_shutdown_timeout=timedelta(seconds=5),
     )
+
+
+def workflow_runner(temporal: TemporalSettings) -> WorkflowRunner:
+    """How workflows run: kept from the world outside, unless the settings do without."""
+    return SANDBOX if temporal.workflow_sandbox else UnsandboxedWorkflowRunner()
 
 
 def activities_of(subject: object) -> list[Callable[..., Any]]:
@@ -147,7 +153,8 @@ def main(
         await run(role, settings, stop, alive_file)
 
     try:
-        asyncio.run(until_signalled())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(until_signalled())
     except (WrongSetting, CreditError) as error:
         sys.exit(str(error))
 

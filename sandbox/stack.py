@@ -58,6 +58,7 @@ class StackOptions:
     durable: bool = True
     quote_validity_s: int = 900
     identity_delay_s: float = 0.5
+    workflow_sandbox: bool = True
     ports: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod

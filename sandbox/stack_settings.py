@@ -27,6 +27,7 @@ def product_settings(stack: Stack) -> dict[str, str]:
         "CAAS_MASTER_KEYS": json.dumps({"v1": secret.master_key}),
         "CAAS_TEMPORAL__ADDRESS": stack.temporal.address,
         "CAAS_TEMPORAL__NAMESPACE": stack.temporal.namespace,
+        "CAAS_TEMPORAL__WORKFLOW_SANDBOX": str(stack.options.workflow_sandbox),
         "CAAS_API__PORT": str(stack.api_port),
         "CAAS_ISSUERS": json.dumps(
             [{"issuer": "urn:caas:sandbox-issuer", "jwks_path": str(stack.issuer.jwks_path)}]
