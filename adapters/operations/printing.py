@@ -67,7 +67,7 @@ def print_list(out: Console, found: Sequence[Examined]) -> None:
             application.stage,
             application.state,
             f"{application.updated_at:%F %T}",
-            "; ".join(_why(trouble) for trouble in each.troubles),
+            escape("; ".join(_why(trouble) for trouble in each.troubles)),
         )
     out.print(table)
     out.print(f"{len(found)} application(s)")
@@ -102,12 +102,8 @@ def print_picture(out: Console, shown: Picture) -> None:
 
 def plan(planned: ResetPlan) -> dict[str, Any]:
     """A reset as `reset --json` has it."""
-    return {
-        "tenant_id": planned.ref.tenant_id,
-        "application_id": planned.ref.application_id,
-        **dataclasses.asdict(planned),
-        "ref": None,
-    }
+    document = dataclasses.asdict(planned)
+    return {**document.pop("ref"), **document}
 
 
 def print_plan(out: Console, planned: ResetPlan) -> None:

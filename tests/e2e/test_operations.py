@@ -127,6 +127,11 @@ async def test_what_is_not_stuck_is_left_alone(world: World, desk: Desk) -> None
     said = await desk.run("retry", person.data["user_id"], *AS_ADA)
     assert said.code == 0
     assert "not stuck  nothing is stuck: it is offered" in said.out
+    early = await desk.run(
+        "reset", offered["application_id"], "--to", "settlement", "--yes", *AS_ADA
+    )
+    assert early.code == 1
+    assert early.err.startswith("CHECKPOINT_NOT_REACHED: it has not come to settlement")
     assert await audited(world, offered["application_id"]) == []
 
 
