@@ -14,9 +14,15 @@ from models.domain.application import (
     State,
     Withdrawal,
 )
-from models.domain.decision import ApplicantReason, BureauEvidence, applicant_reasons
+from models.domain.decision import BureauEvidence
 from models.domain.errors import Conflict, InvariantViolated, NotFound
-from models.domain.notice import NoticeCase, NoticeRef, NoticeResult, NoticeStatus
+from models.domain.notice import (
+    NoticeCase,
+    NoticeRef,
+    NoticeResult,
+    NoticeStatus,
+    principal_reasons,
+)
 
 
 class PostgresApplicationEndings:
@@ -89,12 +95,7 @@ class PostgresApplicationEndings:
                 return None
             person = await applicant(tx, application_id)
         scored = row["outcome"] == "scored"
-        reasons = applicant_reasons(row["reasons"])
-        if scored:
-            reasons += tuple(
-                ApplicantReason(each.code, each.text)
-                for each in REASONS.validate_python(row["score_reasons"])
-            )
+        score_reasons = REASONS.validate_python(row["score_reasons"]) if scored else ()
         return NoticeCase(
             application_id=application_id,
             recipient_name=person.full_name,
@@ -102,7 +103,7 @@ class PostgresApplicationEndings:
             applied_on=row["created_at"].date(),
             amount_minor=row["amount_minor"],
             currency=row["currency"],
-            reasons=reasons,
+            reasons=principal_reasons(row["reasons"], score_reasons),
             score=row["score"] if scored else None,
             bureau_was_used=row["bureau_status"] == BureauEvidence.PRESENT,
         )

@@ -14,7 +14,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from models.domain.application import Address, ApplicationEnding, State
-from models.domain.decision import ApplicantReason, ReasonCode
+from models.domain.decision import ApplicantReason, ReasonCode, applicant_reasons
+from models.domain.risk import Reason
 
 NOTICE_DAYS: Final = 30
 
@@ -36,6 +37,12 @@ _EARLIEST: Final = "Pacific/Kiritimati"
 # (§1002.2(c)(2)(i)); what was asked for and never came is told of by the request itself
 # (§1002.9(c)(2)).
 _OURS_TO_EXPLAIN: Final = frozenset({ReasonCode.REVIEW_UNDECIDED, ReasonCode.TERMS_CHANGED})
+
+
+# Too general to be reasons by themselves (§1002.9(b)(2)): what lowered the score is told with them.
+_SCORE_DECIDED = frozenset(
+    {ReasonCode.SCORE_TOO_LOW, ReasonCode.SCORE_BORDERLINE, ReasonCode.PD_TOO_HIGH}
+)
 
 
 class NoticeStatus(StrEnum):
@@ -107,6 +114,19 @@ def is_owed(ending: ApplicationEnding) -> bool:
     if ending.state in (State.DECLINED, State.REJECTED, State.BLOCKED):
         return True
     return ending.state is State.EXPIRED and not _OURS_TO_EXPLAIN.isdisjoint(ending.reasons)
+
+
+def principal_reasons(
+    codes: Sequence[str], score_reasons: Sequence[Reason]
+) -> tuple[ApplicantReason, ...]:
+    """What a notice gives as reasons: the decision's own, and the model's where the score decided.
+
+    Screening is never among them: `applicant_reasons` says it in words that give nothing away.
+    """
+    reasons = applicant_reasons(codes)
+    if _SCORE_DECIDED.isdisjoint(codes):
+        return reasons
+    return reasons + tuple(ApplicantReason(each.code, each.text) for each in score_reasons)
 
 
 def due_at(applied_at: datetime, jurisdiction: str) -> datetime:
