@@ -103,10 +103,20 @@ class Session:
         self._listeners.append((channel, notified))
         return heard
 
-    async def stop_listening(self) -> None:
-        """Leave the connection as it was found; one that was lost is left alone."""
-        while self._listeners and not self._connection.is_closed():
-            await self._connection.remove_listener(*self._listeners.pop())
+    async def leave(self) -> None:
+        """Leave the connection as it was found, its lock given back; or not at all.
+
+        The next to get it from the pool must find nothing, so one that cannot be cleared is closed.
+        """
+        if self._connection.is_closed():
+            return
+        try:
+            while self._listeners:
+                await self._connection.remove_listener(*self._listeners.pop())
+            await self._connection.reset()
+        except BaseException:
+            self._connection.terminate()
+            raise
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -142,6 +152,7 @@ class Database:
                     timeout=timeout_s,
                     command_timeout=timeout_s,
                     init=_speak_json,
+                    reset=_as_it_is,
                 )
         except (
             asyncpg.InvalidAuthorizationSpecificationError,
@@ -187,7 +198,7 @@ class Database:
                 try:
                     yield session
                 finally:
-                    await session.stop_listening()
+                    await session.leave()
 
     async def ready(self) -> bool:
         """Whether the database answers."""
@@ -222,6 +233,14 @@ def _unavailable_when_away() -> Iterator[None]:
         if isinstance(error, ValueError):
             raise
         raise Unavailable("DATABASE_UNAVAILABLE", type(error).__name__) from error
+
+
+async def _as_it_is(_: Any) -> None:
+    """Nothing to undo: a transaction's settings and locks end with it, a session undoes its own.
+
+    The driver would ask the server to forget everything after each transaction, which costs as
+    much as a short transaction itself (measured).
+    """
 
 
 async def _speak_json(connection: Any) -> None:
