@@ -12,7 +12,7 @@ from adapters.postgres.database import Transaction
 from adapters.postgres.decisions import PostgresDecisionRecords
 from adapters.postgres.reviews import PostgresReviewRecords
 from adapters.postgres.watching import PostgresOpenSettlements
-from models.domain.application import ApplicationEnding, State
+from models.domain.application import ApplicationEnding, IdentityDocument, State
 from models.domain.decision import (
     BureauEvidence,
     Facts,
@@ -22,12 +22,29 @@ from models.domain.decision import (
     SettlementKind,
     Verdict,
 )
-from models.domain.errors import NotFound
 from models.domain.kyc import KYCStatus, VendorVerdict, VerificationCallback
-from models.domain.review import ReviewClosure, ReviewDecision, ReviewEnd, ReviewKind, ReviewRequest
+from models.domain.notice import NoticeResult, NoticeStatus
+from models.domain.review import (
+    Assignment,
+    ReviewClosure,
+    ReviewDecision,
+    ReviewEnd,
+    ReviewKind,
+    ReviewRequest,
+    ReviewStep,
+)
 from models.domain.risk import BureauReport
 from models.domain.screening import ScreeningResult, ScreeningStatus
 from models.domain.settlement import ChainReceipt
+from tests.adapters.postgres.reviewing import (
+    WITHDRAWAL,
+    asked,
+    asking,
+    credit_review,
+    deciding,
+    opened,
+    owed,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -210,6 +227,53 @@ async def close(lending: Any, ref: Any) -> Step:
     return lambda: lending.endings.close(ref, ApplicationEnding(State.DECLINED, ("X",)))
 
 
+@step
+async def withdraw(lending: Any, ref: Any) -> Step:
+    await lending.confirmed(ref)
+    return lambda: lending.endings.withdraw(ref, WITHDRAWAL)
+
+
+@step
+async def approve_once(lending: Any, ref: Any) -> Step:
+    review_id = await opened(lending, credit_review(ref, approvals_needed=2))
+    return lambda: lending.reviews.step(ReviewStep(ref.tenant_id, approval=deciding(review_id)))
+
+
+@step
+async def reassign(lending: Any, ref: Any) -> Step:
+    review_id = await opened(lending, credit_review(ref))
+    assignment = Assignment(review_id, "otto", "olga", "knows the trade")
+    return lambda: lending.reviews.step(ReviewStep(ref.tenant_id, assignment=assignment))
+
+
+@step
+async def ask_applicant(lending: Any, ref: Any) -> Step:
+    question = asking(ref, await opened(lending, credit_review(ref)))
+    return lambda: lending.reviews.step(question)
+
+
+@step
+async def leave_question_unanswered(lending: Any, ref: Any) -> Step:
+    await asked(lending, ref)
+    review_id = await opened(lending, credit_review(ref))
+    closure = ReviewClosure(ref.tenant_id, review_id, ReviewEnd.UNANSWERED)
+    return lambda: lending.reviews.close(closure)
+
+
+@step
+async def provide_information(lending: Any, ref: Any) -> Step:
+    request_id = await asked(lending, ref, person=True)
+    document = IdentityDocument("passport", "N7654321", "US")
+    return lambda: lending.information.provide(ref, request_id, {"A": "b"}, document, "ada")
+
+
+@step
+async def record_notice(lending: Any, ref: Any) -> Step:
+    notice = await owed(lending, ref)
+    result = NoticeResult(notice, NoticeStatus.DELIVERED, "notifier", "msg-1")
+    return lambda: lending.endings.record_notice(result)
+
+
 class Cut(Exception):
     """The process ends here."""
 
@@ -269,44 +333,3 @@ async def test_events_hold_no_personal_data(lending: Any) -> None:
     said = " ".join(row["t"] for row in written)
     for secret in ("Quillfeather", "ada@example.org", "100-10-0001", "P1234567", "Heron"):
         assert secret not in said
-
-
-async def test_the_first_verdict_of_a_phase_stands(lending: Any) -> None:
-    ref = await lending.application()
-    records = PostgresDecisionRecords(lending.app)
-    await records.record_verdict(ref, VERDICT, FACTS, "list-1")
-    other = Verdict.of(Phase.ELIGIBILITY, (), (), "rules-2")
-    await records.record_verdict(ref, other, FACTS, "list-2")
-    assert await records.verdict(ref, Phase.ELIGIBILITY) == VERDICT
-    assert await records.verdict(ref, Phase.CREDIT) is None
-
-
-async def test_evidence_and_assessment_come_back_as_they_were_kept(lending: Any) -> None:
-    ref = await lending.application()
-    assert await lending.risk.evidence(ref, "bureau") is None
-    await lending.risk.record_evidence(ref, "bureau", BureauEvidence.PRESENT, REPORT)
-    await lending.risk.record_evidence(ref, "bureau", BureauEvidence.MISSING, None)
-    assert await lending.risk.evidence(ref, "bureau") == (BureauEvidence.PRESENT, REPORT)
-    await lending.risk.record_assessment(ref, lending.assessment(0.04), BureauEvidence.PRESENT)
-    await lending.risk.record_assessment(ref, lending.assessment(0.5), BureauEvidence.MISSING)
-    assert await lending.risk.assessment(ref) == lending.assessment(0.04)
-    case = await PostgresDecisionRecords(lending.app).case(ref)
-    assert (case.bureau, case.assessment) == (BureauEvidence.PRESENT, lending.assessment(0.04))
-    assert case.applicant == lending.person()
-
-
-async def test_reviews_are_found_by_their_tenant_and_closed_once(lending: Any) -> None:
-    ref = await lending.application()
-    reviews = PostgresReviewRecords(lending.app)
-    review_id = (await (await open_review(lending, ref))()).review_id
-    assert [each.review_id for each in await reviews.open_ones(ref.tenant_id, 10)] == [review_id]
-    assert await reviews.open_ones(lending.tenant(), 10) == ()
-    with pytest.raises(NotFound):
-        await reviews.find(lending.tenant(), review_id)
-    rejected = ReviewDecision(review_id, False, "olga", "no")
-    await reviews.close(ReviewClosure(ref.tenant_id, review_id, ReviewEnd.REJECTED, rejected))
-    approved = ReviewDecision(review_id, True, "otto", "yes")
-    await reviews.close(ReviewClosure(ref.tenant_id, review_id, ReviewEnd.APPROVED, approved))
-    view = await reviews.find(ref.tenant_id, review_id)
-    assert (view.status, view.decided_by, view.decision_reason) == ("rejected", "olga", "no")
-    assert await reviews.open_ones(ref.tenant_id, 10) == ()
