@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
+import structlog
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_hash.auto import keccak
@@ -32,6 +33,8 @@ _GAS_MARGIN_PERCENT: Final = 25  # state may change between the estimate and the
 _FEE_BLOCKS: Final = 10
 _FEE_PERCENTILE: Final = 50
 _DEADLINE_S: Final = 10.0
+
+_log = structlog.get_logger("adapters.chain")
 
 
 class EVMSettlementChain:
@@ -274,6 +277,8 @@ class EVMSettlementChain:
             case mapping.Refusal.NONCE_TOO_LOW:
                 await self._find_mined(transaction, refused)
             case mapping.Refusal.OUT_OF_GAS_MONEY:
+                # Nothing is lost and nothing moves until somebody sends money: an operator must.
+                _log.error("relayer_out_of_gas_money", sender=self.sender, nonce=transaction.nonce)
                 raise Transient("OUT_OF_GAS_MONEY", self.sender) from refused
             case mapping.Refusal.UNDERPRICED:
                 raise Transient("FEE_TOO_LOW", refused.message) from refused

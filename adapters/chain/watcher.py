@@ -55,9 +55,8 @@ class BlockWatcher:
     async def look(self) -> int:
         """One look at all open settlements; returns how many are at depth."""
         open_ones = await self._settlements.open(BATCH)
+        self._forget_all_but({each.settlement_id for each in open_ones})
         if not open_ones:
-            self._resent_at.clear()
-            self._told_at.clear()
             return 0
         receipts = await self._chain.receipts([each.transaction.tx_hash for each in open_ones])
         at_depth = 0
@@ -80,6 +79,9 @@ class BlockWatcher:
             if settlement.state is SettlementState.INCLUDED:
                 log.warning("settlement_reorged", settlement=settlement.settlement_id)
                 await self._settlements.seen(settlement, None)
+                # Nodes do not put a reorganised transaction back into their pools.
+                await self._send(settlement)
+                return
             await self._resend(settlement)
             return
         if (receipt.block_hash, receipt.confirmations) != settlement.seen_at:
@@ -110,5 +112,14 @@ class BlockWatcher:
         last = self._resent_at.get(settlement.settlement_id, 0.0)
         if settlement.age_s - last < RESEND_AFTER_S:
             return
+        await self._send(settlement)
+
+    async def _send(self, settlement: OpenSettlement) -> None:
+        """Send the stored bytes; whether it succeeds or not, not again for a while."""
         self._resent_at[settlement.settlement_id] = settlement.age_s
         await self._chain.broadcast(settlement.transaction)
+
+    def _forget_all_but(self, open_ids: set[str]) -> None:
+        for kept in (self._resent_at, self._told_at):
+            for settlement_id in kept.keys() - open_ids:
+                del kept[settlement_id]

@@ -180,6 +180,34 @@ async def test_a_reorganisation_undoes_what_was_seen_and_counts_anew() -> None:
     assert watch.workflows.heard == []
 
 
+async def test_a_reorganised_transaction_is_sent_again_at_once_and_then_with_patience() -> None:
+    watch = Watch()
+    tx_hash = watch.settlements.add("a")
+    watch.chain.mine(tx_hash)
+    await watch.watcher.look()
+    watch.settlements.later(1.0)
+    del watch.chain.mined[tx_hash]
+    for _ in range(3):
+        await watch.watcher.look()
+    assert watch.chain.sent == [tx_hash]
+    watch.settlements.later(RESEND_AFTER_S)
+    await watch.watcher.look()
+    assert watch.chain.sent == [tx_hash, tx_hash]
+
+
+async def test_what_is_closed_is_not_remembered() -> None:
+    watch = Watch()
+    watch.settlements.add("a")
+    watch.chain.mine(watch.settlements.add("b"))
+    watch.chain.grow(5)
+    watch.settlements.later(RESEND_AFTER_S)
+    await watch.watcher.look()
+    del watch.settlements.known["b"]
+    await watch.watcher.look()
+    assert set(watch.watcher._resent_at) == {"set_a"}
+    assert watch.watcher._told_at == {}
+
+
 async def test_another_block_at_the_same_depth_is_a_change() -> None:
     watch = Watch()
     tx_hash = watch.settlements.add("a")
