@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from pathlib import Path
@@ -10,9 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import app
+from tests.workflows.world import TEST_KEYRING
 
 FUNDED = Path(__file__).parent / "histories" / "funded.application.json"
 KEYS = json.dumps({"v1": "A" * 43 + "="})
+RECORDED_UNDER = json.dumps(
+    {version: base64.b64encode(key).decode() for version, key in TEST_KEYRING.masters.items()}
+)
 
 
 def said(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -75,13 +80,35 @@ def test_only_states_there_are_can_be_searched_for(state: str) -> None:
     assert "funded" in told
 
 
-def test_a_history_replays_from_a_file_alone(tmp_path: Path) -> None:
-    """Under other keys its payloads cannot be read: that is a failure, never an OK."""
-    kept = tmp_path / "kept.json"
-    shutil.copy(FUNDED, kept)
-    code, told = said("applications", "replay", "--file", str(kept), CAAS_MASTER_KEYS=KEYS)
-    assert code == 1
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """A history that was kept, and may be changed."""
+    path = tmp_path / "kept.json"
+    shutil.copy(FUNDED, path)
+    return path
+
+
+def replayed(path: Path, keys: str) -> tuple[int, str]:
+    return said("applications", "replay", "--file", str(path), CAAS_MASTER_KEYS=keys)
+
+
+def test_a_history_replays_from_its_file_alone(kept: Path) -> None:
+    code, told = replayed(kept, RECORDED_UNDER)
+    assert code == 0
     assert told.startswith("credit-application/")
+    assert told.endswith(": OK\n")
+
+
+def test_a_history_that_other_code_has_written_is_caught(kept: Path) -> None:
+    kept.write_text(kept.read_text("utf-8").replace("collect_offers", "collect_quotes"))
+    code, told = replayed(kept, RECORDED_UNDER)
+    assert code == 1
+    assert "today's code takes another way than this history: " in told
+
+
+def test_a_history_that_cannot_be_read_is_no_ok(kept: Path) -> None:
+    code, told = replayed(kept, KEYS)
+    assert code == 1
     assert "today's code fails on this history: " in told
 
 
