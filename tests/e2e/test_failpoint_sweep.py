@@ -1,0 +1,193 @@
+"""The sweep: a process is killed at every failpoint there is, and each service once; nothing is
+lost, nothing is doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from bench.client_log import ClientLog
+from bench.invariants.checks import check_all
+from bench.invariants.gathering import client_of, gather
+from bench.invariants.rest import at_rest
+from models.domain.application import ApplicationRef
+from models.domain.failpoints import FAILPOINTS
+from models.domain.kyc import PersonRef
+from models.domain.routing import CHAIN_QUEUE, SCORING_QUEUE, WORKFLOWS_QUEUE
+from models.domain.settlement import SettlementOrder
+from sandbox.access import Access
+from sandbox.services.state_dir import hold
+from sandbox.stack import Stack, StackOptions
+from settings import ROOT
+from tests.e2e.sweep import LIMIT_S, PROCESSES, Crowd, Nursery, Sweep, execute_directly
+
+pytestmark = pytest.mark.stack
+
+# Between them they take every way there is.
+ONCE_EACH = (
+    "withdrawn", "declined", "changed_terms", "enhanced_due_diligence", "thin_file", "needs_review",
+)  # fmt: skip
+SERVICES = ("temporal", "postgres", "chain")
+
+
+@dataclass
+class Swept:
+    """A stack after the sweep, at rest."""
+
+    access: Access
+    sweep: Sweep
+    crowd: Crowd
+    services: dict[str, tuple[int, int]]  # pid before and after
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def swept(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Swept]:
+    """Applications of all kinds while whoever reaches a failpoint is killed there."""
+    state_dir = ROOT / ".run" / f"swept-{os.getpid()}"
+    markers = tmp_path_factory.mktemp("failpoints")
+    # A killed chain forgets up to two seconds of its blocks: the depth is beyond that.
+    options = StackOptions(durable=False, headless=True, identity_delay_s=0.1, confirmations=6)
+    nursery = await Nursery.open()
+    with hold(state_dir):
+        stack = Stack(state_dir, options)
+        log = ClientLog(state_dir / "client.jsonl")
+        try:
+            await stack.start_surroundings()
+            async with httpx.AsyncClient(
+                base_url=stack.api_url,
+                trust_env=False,
+                timeout=30.0,
+                event_hooks={"response": [log.heard]},
+            ) as http:
+                sweep, crowd = Sweep(stack, nursery, markers), Crowd(stack, http)
+                watching = asyncio.create_task(sweep.run())
+                yield await _swept(sweep, crowd)
+                watching.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await watching
+        finally:
+            await nursery.close()
+            await stack.stop()
+            log.close()
+    if not request.session.testsfailed:
+        shutil.rmtree(state_dir, ignore_errors=True)
+
+
+async def _swept(sweep: Sweep, crowd: Crowd) -> Swept:
+    access = Access.read(sweep.stack.state_dir)
+    await sweep.all_polling()
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            async with asyncio.TaskGroup() as group:
+                for name in ONCE_EACH:
+                    group.create_task(crowd.send(name))
+                group.create_task(
+                    crowd.keep_sending("approved", 1.0, lambda: not _on_the_way(sweep))
+                )
+            print("journeys", round(time.monotonic() - began, 1), sorted(sweep.left))
+            await _directly(access, crowd, sweep)
+            print("directly", round(time.monotonic() - began, 1), sorted(sweep.left))
+            services = await _services_die(sweep.stack, crowd)
+            print("services", round(time.monotonic() - began, 1))
+        assert await at_rest(access, LIMIT_S) == ""
+    except TimeoutError:
+        pytest.fail(f"not swept: {sorted(sweep.left)}")
+    print("at rest", round(time.monotonic() - began, 1))
+    return Swept(access, sweep, crowd, services)
+
+
+def _on_the_way(sweep: Sweep) -> set[str]:
+    """What an approved application passes and nobody has been killed at."""
+    aside = ("review", "notice", "information", "withdraw", "closed", "close", "failed", "fail")
+    elsewhere = {*aside, "observe", "resolve", "follow", "recorded_ending", "expire", "refer"}
+    late = ("sweep.informed", "someone_waits", "look_for", "application.withdrawn")
+    return {name for name in sweep.left if not any(word in name for word in (*elsewhere, *late))}
+
+
+async def _directly(access: Access, crowd: Crowd, sweep: Sweep) -> None:
+    """Activities that only time or an accident leads to; each may be repeated without effect."""
+    funded = next(j for j, view in crowd.ended if view["state"] == "funded")
+    tenant, user_id = funded.persona.tenant, funded.persona.user_id
+    application = ApplicationRef(tenant, funded.applications[-1], user_id)
+    person = PersonRef(tenant, user_id)
+    order = await _order_of(access, application)
+    [asked] = next(
+        view["information_requests"] for _, view in crowd.ended if view["information_requests"]
+    )
+    known = {
+        "observe_settlement": (CHAIN_QUEUE, [application]),
+        "resolve_settlement": (CHAIN_QUEUE, [order]),
+        "follow_settlement": (WORKFLOWS_QUEUE, [application]),
+        "recorded_ending": (WORKFLOWS_QUEUE, [application]),
+        "refer_unscored": (SCORING_QUEUE, [application]),
+        "expire_verification": (WORKFLOWS_QUEUE, [person]),
+        "someone_waits": (WORKFLOWS_QUEUE, [person]),
+        "look_for_information": (WORKFLOWS_QUEUE, [tenant, asked["request_id"]]),
+    }
+    names = {name.split(".")[1] for name in sweep.left if name.startswith("activity.")}
+    await execute_directly(
+        access, tenant, [(name, *call) for name, call in known.items() if name in names]
+    )
+
+
+async def _order_of(access: Access, application: ApplicationRef) -> SettlementOrder:
+    """The order of a settlement, as its workflow was given it."""
+    client = await client_of(access)
+    handle = client.get_workflow_handle(
+        f"settlement/{application.tenant_id}/{application.application_id}"
+    )
+    history = await handle.fetch_history()
+    started = history.events[0].workflow_execution_started_event_attributes
+    [order] = await client.data_converter.decode(list(started.input.payloads), [SettlementOrder])
+    return order
+
+
+async def _services_die(stack: Stack, crowd: Crowd) -> dict[str, tuple[int, int]]:
+    """SIGKILL to each service once while loans are under way."""
+    services = {"temporal": stack.temporal, "postgres": stack.postgres, "chain": stack.chain}
+    pids = {}
+    async with asyncio.TaskGroup() as group:
+        for name in SERVICES:
+            group.create_task(crowd.send("approved"))
+            await asyncio.sleep(1.0)
+            before = services[name].process.pid
+            await services[name].kill()
+            await services[name].start()
+            pids[name] = before, services[name].process.pid
+    return pids
+
+
+def test_a_process_was_killed_at_every_failpoint(swept: Swept) -> None:
+    assert set(swept.sweep.killed_at) == set(FAILPOINTS)
+    assert set(swept.sweep.killed_at.values()) == set(PROCESSES)
+
+
+def test_each_service_was_killed_and_came_back(swept: Swept) -> None:
+    assert set(swept.services) == set(SERVICES)
+    assert all(before != after for before, after in swept.services.values())
+
+
+def test_every_application_ended_as_it_should(swept: Swept) -> None:
+    otherwise = {
+        journey.applications[-1]: (journey.persona.name, view["state"])
+        for journey, view in swept.crowd.ended
+        if view["state"] != journey.persona.ends_in.state
+    }
+    assert otherwise == {}
+
+
+async def test_nothing_is_violated(swept: Swept) -> None:
+    verdicts = await check_all(await gather(swept.access), swept.access)
+    assert [each.line() for each in verdicts if each.violations] == []
