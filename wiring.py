@@ -21,7 +21,7 @@ from activities.ports.name_screener import NameScreener
 from activities.ports.rule_book import RuleBook
 from activities.ports.scorer import Scorer
 from activities.reviews import ReviewActivities
-from activities.risk import RiskActivities
+from activities.risk import ReferralActivities, RiskActivities
 from activities.settlement import ChainActivities, LoanBookActivities
 from adapters import telemetry
 from adapters.bureau.bureau import HTTPCreditBureau
@@ -261,6 +261,7 @@ class Wiring:
                 emt_authorised=self.chain_settings().emt_authorised,
             ),
             ReviewActivities(PostgresReviewRecords(app)),
+            ReferralActivities(PostgresRiskRecords(app)),
             OfferActivities(
                 PostgresOfferRecords(app, self.venue()),
                 list(self.providers().values()),

@@ -21,9 +21,30 @@ log = structlog.get_logger()
 
 BUREAU: Final = "bureau"
 
+# What stands in an assessment for a model that was not asked.
+NO_MODEL: Final = "none"
+
 # A bureau that stumbles is asked again by Temporal; after this many attempts the application goes
 # on without it, to a person.
 EVIDENCE_ATTEMPTS: Final = 4
+
+
+class ReferralActivities:
+    """For those who wait for a score that does not come: needs neither the bureau nor a model."""
+
+    def __init__(self, records: RiskRecords) -> None:
+        self._records = records
+
+    @activity.defn(name="refer_unscored")
+    async def refer(self, application: ApplicationRef) -> Assessment:
+        """Nothing could be scored in time: record that a person must decide."""
+        if (earlier := await self._records.assessment(application)) is not None:
+            return earlier
+        assessment = Assessment.refer(
+            ReasonCode.MODEL_UNAVAILABLE, model_version=NO_MODEL, model_sha256=""
+        )
+        await self._records.record_assessment(application, assessment, BureauEvidence.MISSING)
+        return assessment
 
 
 class RiskActivities:
@@ -48,15 +69,6 @@ class RiskActivities:
         assessment = await self._score(request, applicant, bureau, report)
         await self._records.record_assessment(application, assessment, bureau)
         failpoint("risk.assessed")
-        return assessment
-
-    @activity.defn(name="refer_unscored")
-    async def refer(self, application: ApplicationRef) -> Assessment:
-        """Nothing could be scored in time: record that a person must decide."""
-        if (earlier := await self._records.assessment(application)) is not None:
-            return earlier
-        assessment = self._referred(ReasonCode.MODEL_UNAVAILABLE)
-        await self._records.record_assessment(application, assessment, BureauEvidence.MISSING)
         return assessment
 
     async def _evidence(

@@ -6,7 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.risk import RiskActivities
+    from activities.risk import ReferralActivities, RiskActivities
     from models.domain.application import ApplicationRef
     from models.domain.risk import Assessment
     from models.domain.routing import RISK_WORKFLOW, SCORING_QUEUE
@@ -33,7 +33,7 @@ class RiskScoringWorkflow:
             if is_cancelled_exception(error):  # the application was withdrawn
                 raise
             assessment = await workflow.execute_local_activity_method(
-                RiskActivities.refer, application, **OWN_DATABASE
+                ReferralActivities.refer, application, **OWN_DATABASE
             )
         workflow.set_current_details(
             f"Score {assessment.score}, PD {assessment.pd:.2%}"

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from activities.risk import EVIDENCE_ATTEMPTS, RiskActivities
+from activities.risk import EVIDENCE_ATTEMPTS, ReferralActivities, RiskActivities
 from models.domain.application import Applicant, ApplicationRef, CreditRequest
 from models.domain.decision import BureauEvidence
 from models.domain.errors import Permanent, Transient, Unavailable
@@ -196,12 +196,12 @@ async def test_the_assessment_on_record_stands() -> None:
     case = Case(WillingBureau())
     case.records.assessed = SCORED
     assert await case.assess() == SCORED
-    assert await at_attempt(1, case.activities.refer, APPLICATION) == SCORED
+    assert await at_attempt(1, ReferralActivities(case.records).refer, APPLICATION) == SCORED
     assert (case.bureau.sold, case.records.recorded_with) == (0, [])
 
 
 async def test_what_could_not_be_scored_in_time_is_referred() -> None:
     case = Case(WillingBureau())
-    assessment = await at_attempt(1, case.activities.refer, APPLICATION)
+    assessment = await at_attempt(1, ReferralActivities(case.records).refer, APPLICATION)
     assert (assessment.outcome, assessment.reason_referred) == ("referred", "MODEL_UNAVAILABLE")
     assert case.records.recorded_with == [BureauEvidence.MISSING]
