@@ -2,7 +2,7 @@
 
 `python -m bench.driver` reads a plan (JSON) from stdin and writes a JSON line per ending:
 
-    loans     borrowers with real wallets apply, look once a second, sign and accept, until funded
+    loans     borrowers with real wallets apply, look now and then, sign and accept, until funded
     starts    applications are submitted at a fixed rate, whether or not earlier ones are answered
     textbook  the baseline's workflows are started and awaited
 """
@@ -26,8 +26,11 @@ from bench.textbook import QUEUE, TextbookWorkflow
 from sandbox.borrower import TERMINAL, Borrower
 from sandbox.services.deployment import Deployment
 
-# As a page does that shows an applicant where the application stands.
-LOOK_EVERY_S: Final = 1.0
+# As a page does that shows an applicant where the application stands: ever less often, so that a
+# slow machine is not made slower by being watched.
+LOOK_AFTER_S: Final = 1.0
+LOOK_LESS: Final = 1.5
+LOOK_AT_LEAST_EVERY_S: Final = 5.0
 LIMIT_S: Final = 240.0
 REPETITIONS: Final = 30
 _COME_BACK: Final = frozenset({409, 503})  # still under way, or too busy
@@ -159,14 +162,16 @@ async def _insist(borrower: Borrower, path: str, body: dict[str, Any]) -> dict[s
             if error.response.status_code not in _COME_BACK:
                 raise
             problem = error
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(LOOK_AFTER_S)
     raise problem
 
 
 async def _until(borrower: Borrower, application_id: str, state: str) -> dict[str, Any]:
+    pause_s = LOOK_AFTER_S
     async with asyncio.timeout(LIMIT_S):
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * LOOK_LESS, LOOK_AT_LEAST_EVERY_S)
             view = await borrower.view(application_id)
             if view["state"] == state:
                 return view
