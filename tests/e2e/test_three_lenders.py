@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from sandbox.borrower import Borrower
 from sandbox.stack_settings import BANK, FINTECH, POOL
+from sandbox.steering import steer
 from tests.e2e.outside import World, word
 
 pytestmark = pytest.mark.stack
@@ -113,6 +114,27 @@ async def test_each_counterparty_did_everything_once(
         assert world.journals.repeated(name) == []
         for other in {"bank", "fintech", "pool_underwriter"} - {name}:
             assert world.journals.effects(other, "quote.confirmed", reference) == []
+
+
+async def test_lenders_in_trouble_cost_nobody_the_others_offers(world: World) -> None:
+    """One hangs, one sends half of its JSON, one lists its offers three times."""
+    person = world.person()
+    trouble = {
+        "bank": {"hang_s": 30},
+        "fintech": {"duplicate_offers": 2},
+        "pool_underwriter": {"malformed": True},
+    }
+    for counterparty, do in trouble.items():
+        match = {"field": "borrower", "equals": person.wallet.address}
+        rule = {"id": f"trouble-{person.wallet.address}", "match": match, "do": do}
+        await steer(world.stack, counterparty, [rule])
+    view = await world.apply_until(person, "offered")
+    assert [offer["provider_id"] for offer in view["offers"]] == [FINTECH, FINTECH]
+    assert len({offer["terms_hash"] for offer in view["offers"]}) == 2
+    [bank, pool] = sorted(view["missing_offers"], key=lambda each: each["provider_id"])
+    assert (bank["provider_id"], pool["provider_id"]) == (BANK, POOL)
+    assert bank["reason"] in ("DEADLINE_EXCEEDED", "UPSTREAM_UNREACHABLE")
+    assert pool["reason"] == "MALFORMED_RESPONSE"
 
 
 def _apr_bps(offer: dict[str, Any]) -> int:

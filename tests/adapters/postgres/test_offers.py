@@ -46,6 +46,24 @@ async def test_the_cheapest_offer_is_first_and_absences_have_their_reason(lendin
     assert [(each.provider_id, each.reason) for each in book.missing] == [("late", "DEADLINE")]
 
 
+async def test_at_one_apr_the_lower_total_is_first_and_then_the_older_offer(lending: Any) -> None:
+    ref = await lending.application()
+
+    def quote(name: str, total_minor: int) -> ProviderAnswer:
+        changed = replace(
+            lending.quote(ref, name, apr=900),
+            total_repayable_minor=total_minor,
+            terms_hash="0x" + name.encode().hex().rjust(64, "0"),
+        )
+        return ProviderAnswer(name, changed)
+
+    dear, first, second = quote("dear", 572_401), quote("first", 572_400), quote("second", 572_400)
+    book = await lending.offers.record_search(ref, [dear, first, second])
+    ranked = [(offer.provider_id, offer.offer_id) for offer in book.offers]
+    assert ranked[-1][0] == "dear"
+    assert ranked[:2] == sorted(ranked[:2], key=lambda each: each[1])
+
+
 async def test_a_search_without_offers_is_a_search(lending: Any) -> None:
     ref = await lending.application()
     assert await lending.offers.book(ref) is None
