@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from models.domain.application import ApplicationEnding, ApplicationOutcome, ApplicationRef
+    from activities.notices import NoticeActivities
+    from models.domain.application import (
+        ApplicationEnding,
+        ApplicationOutcome,
+        ApplicationRef,
+        State,
+    )
     from models.domain.kyc import KYCStatus, PersonRef
-    from models.domain.routing import APPLICATION_WORKFLOW, KYC_WORKFLOW, SETTLEMENT_WORKFLOW
+    from models.domain.notice import NoticeRef, NoticeStatus
+    from models.domain.review import ReviewEnd, ReviewRequest
+    from models.domain.routing import (
+        ADVERSE_ACTION_WORKFLOW,
+        APPLICATION_WORKFLOW,
+        KYC_WORKFLOW,
+        SETTLEMENT_WORKFLOW,
+    )
     from models.domain.settlement import FinalitySignal, SettlementOrder, SettlementOutcome
+    from workflows.adverse_action import AdverseActionWorkflow
     from workflows.credit_application import CreditApplicationWorkflow
     from workflows.kyc import KYCWorkflow
+    from workflows.options import OWN_DATABASE
+    from workflows.review import ReviewDesk
     from workflows.settlement import SettlementWorkflow
 
 
@@ -31,6 +49,92 @@ class ScoresBeforeEligibility(CreditApplicationWorkflow):
 
     async def _score_and_decide(self) -> ApplicationEnding | None:
         return await super()._check_eligibility()
+
+
+class OneApprovalDesk(ReviewDesk):
+    """One person is enough for anything."""
+
+    async def ask(self, request: ReviewRequest) -> ReviewEnd:
+        return await super().ask(replace(request, approvals_needed=1))
+
+
+@workflow.defn(name=APPLICATION_WORKFLOW)
+class ApprovesAlone(CreditApplicationWorkflow):
+    """Four eyes became two."""
+
+    @workflow.init
+    def __init__(self, application: ApplicationRef) -> None:
+        super().__init__(application)
+        self.reviews = OneApprovalDesk()
+
+    @workflow.run
+    async def run(self, application: ApplicationRef) -> ApplicationOutcome:
+        return await super().run(application)
+
+
+@workflow.defn(name=APPLICATION_WORKFLOW)
+class WithdrawsUnseen(CreditApplicationWorkflow):
+    """A withdrawn application ends without a look at how it did."""
+
+    @workflow.init
+    def __init__(self, application: ApplicationRef) -> None:
+        super().__init__(application)
+
+    @workflow.run
+    async def run(self, application: ApplicationRef) -> ApplicationOutcome:
+        return await super().run(application)
+
+    async def _recorded_ending(self) -> ApplicationEnding:
+        return ApplicationEnding(State.WITHDRAWN, ())
+
+
+@workflow.defn(name=APPLICATION_WORKFLOW)
+class TellsNobodyWhy(CreditApplicationWorkflow):
+    """A refusal without its letter."""
+
+    @workflow.init
+    def __init__(self, application: ApplicationRef) -> None:
+        super().__init__(application)
+
+    @workflow.run
+    async def run(self, application: ApplicationRef) -> ApplicationOutcome:
+        return await super().run(application)
+
+    async def _recorded(self, ending: ApplicationEnding) -> ApplicationEnding:
+        await workflow.execute_local_activity_method(
+            NoticeActivities.close_application, args=[self.application, ending], **OWN_DATABASE
+        )
+        return ending
+
+
+@workflow.defn(name=ADVERSE_ACTION_WORKFLOW)
+class GivesUpAtOnce(AdverseActionWorkflow):
+    """Nobody waits for a person to deliver what the mail house refuses."""
+
+    @workflow.init
+    def __init__(self, notice: NoticeRef) -> None:
+        super().__init__(notice)
+
+    @workflow.run
+    async def run(self, notice: NoticeRef) -> NoticeStatus:
+        return await super().run(notice)
+
+    async def _handed_over_in_time(self) -> bool:
+        return False
+
+
+@workflow.defn(name=KYC_WORKFLOW)
+class AsksNobodyAnew(KYCWorkflow):
+    """A new document is taken for an answer."""
+
+    @workflow.init
+    def __init__(self, person: PersonRef) -> None:
+        super().__init__(person)
+        self.reviews = ReviewDesk()
+
+    @workflow.run
+    async def run(self, person: PersonRef) -> KYCStatus:
+        return await super().run(person)
 
 
 @workflow.defn(name=KYC_WORKFLOW)

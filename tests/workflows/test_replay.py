@@ -13,28 +13,26 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from adapters.temporal import ENCODING, data_converter
+from models.domain.application import State
+from settings import ROOT
+from tests.histories.stories import PERSONAS, STORIES
 from tests.workflows.changed_workflows import (
+    ApprovesAlone,
+    AsksNobodyAnew,
     BooksWithoutFinality,
+    GivesUpAtOnce,
     NeverExpires,
     ScoresBeforeEligibility,
+    TellsNobodyWhy,
+    WithdrawsUnseen,
 )
 from tests.workflows.world import TEST_KEYRING
 from wiring import LENT_FUNCTIONS
 from worker import SANDBOX, WORKFLOWS
 
 FOLDER = Path(__file__).parents[1] / "histories"
+PERSONAS_FOLDER = ROOT / "sandbox" / "personas"
 RECORDED = sorted(FOLDER.glob("*.json"))
-
-# One story for each way in which an application can go; see the README beside the histories.
-STORIES = {
-    "funded",
-    "declined",
-    "expired_offer",
-    "identity_review",
-    "credit_review_rejected",
-    "failed_settlement",
-    "lost_finality_signal",
-}
 
 
 def recorded(path: Path) -> WorkflowHistory:
@@ -73,9 +71,21 @@ def test_every_story_is_recorded_with_all_its_workflows() -> None:
     for path in RECORDED:
         story, part, _ = path.name.split(".")
         parts.setdefault(story, set()).add(part)
-    assert set(parts) == STORIES
-    settled = {"application", "kyc", "risk", "settlement"}
-    assert parts["funded"] == parts["failed_settlement"] == settled
+    assert set(parts) == set(STORIES)
+    assert {path.stem for path in PERSONAS_FOLDER.glob("*.json")} == set(PERSONAS)
+    for name, story in STORIES.items():
+        expected = {"application", "kyc"}
+        if story.ends is State.FUNDED:
+            expected |= {"risk", "settlement"}
+        if story.ends in (State.DECLINED, State.REJECTED, State.BLOCKED):
+            expected.add("notice")
+        assert parts[name] >= expected, name
+
+
+def test_the_readme_tells_every_story() -> None:
+    readme = (FOLDER / "README.md").read_text("utf-8")
+    for name, story in STORIES.items():
+        assert f"| `{name}` | {story.about} |" in readme, name
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
@@ -86,11 +96,18 @@ async def test_todays_code_continues_this_history(path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "story"),
     [
-        (ScoresBeforeEligibility, "funded.application"),
+        (ScoresBeforeEligibility, "approved.application"),
         (ScoresBeforeEligibility, "declined.application"),
-        (NeverExpires, "funded.kyc"),
-        (NeverExpires, "expired_offer.kyc"),
+        (NeverExpires, "approved.kyc"),
+        (NeverExpires, "expired_verification.kyc"),
         (BooksWithoutFinality, "lost_finality_signal.settlement"),
+        (ApprovesAlone, "enhanced_due_diligence.application"),
+        (AsksNobodyAnew, "document_sent_again.kyc"),
+        (WithdrawsUnseen, "withdrawn.application"),
+        (WithdrawsUnseen, "withdrawn_while_scoring.application"),
+        (WithdrawsUnseen, "cancelled.application"),
+        (TellsNobodyWhy, "declined.application"),
+        (GivesUpAtOnce, "letter_handed_over.notice"),
     ],
 )
 async def test_a_change_that_breaks_live_workflows_is_noticed(changed: type, story: str) -> None:
@@ -111,3 +128,13 @@ def test_recorded_payloads_are_encrypted(path: Path) -> None:
     # Markers carry the SDK's own bookkeeping of local activities in the clear, ids only.
     plain = [event["eventType"] for event in document["events"] if "json/plain" in encodings(event)]
     assert set(plain) <= {"EVENT_TYPE_MARKER_RECORDED"}
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_histories_do_not_tell_who_recorded_them(path: Path) -> None:
+    document = json.loads(path.read_text("utf-8"))
+    for event in document["events"]:
+        for attributes in event.values():
+            if isinstance(attributes, dict):
+                assert "@" not in attributes.get("identity", ""), event["eventType"]
+                assert "stackTrace" not in attributes.get("failure", {}), event["eventType"]

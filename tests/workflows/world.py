@@ -53,6 +53,9 @@ from worker import SANDBOX, WORKFLOWS, activities_of
 # For tests alone, and committed on purpose: recorded histories must open for ever.
 TEST_KEYRING = Keyring({"test-1": sha256(b"test-only key of recorded workflow histories").digest()})
 
+# Who wrote to the server; by default that would be a process and the name of its machine.
+IDENTITY = "tests"
+
 _PATIENCE_S = 20.0
 
 
@@ -63,6 +66,7 @@ async def time_skipping(
     """A server that can skip waiting time (see `World.skipping`)."""
     async with await WorkflowEnvironment.start_time_skipping(
         data_converter=converter or data_converter(TEST_KEYRING),
+        identity=IDENTITY,
         test_server_existing_path=str(time_skipping_server_path()),
     ) as environment:
         await environment.client.operator_service.add_search_attributes(
@@ -77,11 +81,14 @@ async def time_skipping(
 
 
 @asynccontextmanager
-async def development_server() -> AsyncIterator[WorkflowEnvironment]:
+async def development_server(
+    converter: DataConverter | None = None,
+) -> AsyncIterator[WorkflowEnvironment]:
     """A real server, where it matters what a real server writes into history."""
     keys = [SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES]
     async with await WorkflowEnvironment.start_local(
-        data_converter=data_converter(TEST_KEYRING),
+        data_converter=converter or data_converter(TEST_KEYRING),
+        identity=IDENTITY,
         search_attributes=keys,
         dev_server_existing_path=str(dev_server_path()),
         dev_server_extra_args=["--disable-config-file", "--disable-config-env"],
