@@ -37,7 +37,7 @@ MEASURED: Final = 200
 STARTS: Final = 300
 STARTS_PER_S: Final = 20.0
 STORED: Final = 5_000
-LIMIT_S: Final = 600.0
+LIMIT_S: Final = 1_800.0
 _PER_S: Final = "applications/s"
 _CPU: Final = "CPU-ms/application"
 # Every loan of a run is paid by one lender.

@@ -17,7 +17,7 @@ import asyncpg
 
 from sandbox.stack import DATABASE, Stack
 
-LIMIT_S: Final = 600.0
+LIMIT_S: Final = 1_800.0
 _BATCH: Final = 2_000
 # Work lists, which would be worked off; the seals, which name one row each; what is not a loan's.
 _NOT_COPIED: Final = frozenset(
