@@ -6,7 +6,10 @@ import base64
 import json
 import os
 import re
+import subprocess
+import sys
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +29,7 @@ from tests.deploy.deployment import (
     variables,
 )
 
+BIN = Path(sys.executable).parent
 KEY = base64.b64encode(bytes(32)).decode()
 FILLED = {
     **{
@@ -191,6 +195,16 @@ def test_every_container_is_limited_and_has_no_privileges(name: str) -> None:
     if name in OURS:
         assert service["user"] == "10001:10001"
         assert service["read_only"] is True
+
+
+def test_the_file_follows_the_compose_specification(tmp_path: Path) -> None:
+    """The specification's own JSON schema, as the checker ships it: nothing is fetched."""
+    misspelt = tmp_path / "docker-compose.yml"
+    misspelt.write_text(COMPOSE.read_text().replace("healthcheck:", "healthchek:"))
+    check = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec"]
+    for path, code in ((COMPOSE, 0), (misspelt, 1)):
+        checked = subprocess.run([*check, str(path)], capture_output=True, text=True, check=False)
+        assert checked.returncode == code, checked.stdout
 
 
 def test_services_wait_for_what_they_need_in_an_order_that_exists() -> None:
