@@ -10,6 +10,7 @@ from activities.ports.workflow_messages import WorkflowMessages
 from models.domain.application import ApplicationEnding, ApplicationRef, Withdrawal
 from models.domain.errors import Conflict
 from models.domain.notice import NoticeRef
+from models.domain.review import OpenedReview, ReviewRequest
 from models.domain.risk import Assessment
 from models.domain.settlement import SettlementOrder, SubmittedTransaction
 from tests.workflows.cast import Books, Calls, SteadyScorer
@@ -28,6 +29,21 @@ class SlowScorer(SteadyScorer):
         self.asked.set()
         await self.may_score.wait()
         return await super().assess(application)
+
+
+class SlowToOpen(Books):
+    """A review is on record, and seen by operators, before the workflow learns of it."""
+
+    def __init__(self, calls: Calls) -> None:
+        super().__init__(calls)
+        self.opening, self.may_open = asyncio.Event(), asyncio.Event()
+
+    @activity.defn(name="open_review")
+    async def open_review(self, request: ReviewRequest) -> OpenedReview:
+        opened = await super().open_review(request)
+        self.opening.set()
+        await self.may_open.wait()
+        return opened
 
 
 class SlowToWithdraw(Books):

@@ -13,7 +13,8 @@ from models.domain.decision import Outcome
 from models.domain.errors import Conflict
 from models.domain.review import OpenedReview, ReviewDecision, ReviewEnd, ReviewRequest
 from tests.workflows.cast import Books, Rules
-from tests.workflows.people import under_review
+from tests.workflows.people import Officer, under_review
+from tests.workflows.slow_cast import SlowToOpen
 from tests.workflows.world import World
 
 pytestmark = pytest.mark.stack
@@ -146,6 +147,28 @@ async def test_nothing_is_done_to_a_review_that_is_not_open(calm_world: World) -
                 await late
             assert refused.value.code == "REVIEW_NOT_OPEN"
         assert world.books.steps == []
+
+
+async def test_who_decides_before_the_workflow_knows_of_the_review_is_heard(
+    calm_world: World,
+) -> None:
+    world = calm_world.casts(rules=referring, books=SlowToOpen)
+    books = world.books
+    assert isinstance(books, SlowToOpen)
+    async with world.playing():
+        application = await world.apply_hastily()
+        handle = world.application(application)
+        await books.opening.wait()
+        olga = Officer(world, handle.id)
+        foreign = asyncio.create_task(olga.assign("otto", "rev_" + "f" * 32))
+        early = asyncio.create_task(olga.approve())
+        await world.until_event(handle, "WORKFLOW_EXECUTION_UPDATE_ACCEPTED", times=2)
+        books.may_open.set()
+        assert await early is ReviewEnd.APPROVED
+        with pytest.raises(Conflict) as refused:
+            await foreign
+        assert refused.value.code == "REVIEW_NOT_OPEN"
+        await world.offered(application)
 
 
 class HalfApproved(Books):
