@@ -11,15 +11,15 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from adapters.postgres.schema import migrate as migrate_schema
+from adapters import telemetry
 from adapters.trail_commands import audit_commands, event_commands
+from adapters.vault import Keyring
 from models.domain.application import Stage, State
 from models.domain.errors import CreditError, Invalid
 from models.domain.operations import Checkpoint, Command, since
@@ -28,11 +28,9 @@ from settings import MigrationSettings, WrongSetting, missing, settings_or_exit
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHistory
 
-    from adapters.operations.examining import Examiner
-    from adapters.operations.workflows import TemporalDesk
+    from adapters.operations.desk import Desk
     from adapters.postgres.database import Database
-    from adapters.postgres.operations import PostgresOperations, Search
-    from adapters.workflow_messages import TemporalMessages
+    from adapters.postgres.operations import Search
 
 T = TypeVar("T")
 
@@ -51,6 +49,8 @@ Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 @app.command()
 def migrate() -> None:
     """Bring the database to the current schema; running it again changes nothing."""
+    from adapters.postgres.schema import migrate as migrate_schema  # noqa: PLC0415
+
     try:
         owner_url = MigrationSettings.read()
     except WrongSetting as error:
@@ -220,30 +220,24 @@ def replay(
         raise typer.Exit(1)
 
 
-@dataclass(frozen=True)
-class _Desk:
-    """What the commands on applications work with."""
-
-    records: PostgresOperations
-    temporal: TemporalDesk
-    examiner: Examiner
-    messages: TemporalMessages
-
-
 @asynccontextmanager
-async def _desk() -> AsyncIterator[_Desk]:
-    """Connected under the application's role; the relay's, where set, finds out whose one is."""
-    from adapters.operations.examining import Examiner  # noqa: PLC0415
-    from adapters.operations.workflows import TemporalDesk  # noqa: PLC0415
-    from adapters.postgres.operations import PostgresOperations  # noqa: PLC0415
-    from wiring import wired  # noqa: PLC0415 - other commands need neither
+async def _desk() -> AsyncIterator[Desk]:
+    """Connected without `wiring`: loading what wires vendors and rules takes longer than looking."""
+    from adapters.operations.desk import Addresses, desk  # noqa: PLC0415
 
     settings = settings_or_exit(os.environ)
-    async with wired(settings) as wiring:
-        everywhere = await wiring.database("relay") if settings.database.relay_url else None
-        records = PostgresOperations(await wiring.database("app"), everywhere)
-        temporal = TemporalDesk(await wiring.temporal())
-        yield _Desk(records, temporal, Examiner(records, temporal), await wiring.messages())
+    telemetry.configure(settings.log_level)
+    app_url, relay_url = settings.database.app_url, settings.database.relay_url
+    if app_url is None:
+        raise missing("DATABASE__APP_URL", "applications")
+    at = Addresses(
+        app_url.get_secret_value(),
+        relay_url.get_secret_value() if relay_url else None,
+        settings.temporal.address,
+        settings.temporal.namespace,
+    )
+    async with desk(at, Keyring(settings.master_key_bytes())) as connected:
+        yield connected
 
 
 def _search(
@@ -278,7 +272,6 @@ def _replayer() -> Any:
     from temporalio.worker import Replayer  # noqa: PLC0415
 
     from adapters.temporal import data_converter  # noqa: PLC0415
-    from adapters.vault import Keyring  # noqa: PLC0415
     from wiring import LENT_FUNCTIONS  # noqa: PLC0415
     from worker import SANDBOX, WORKFLOWS  # noqa: PLC0415
 

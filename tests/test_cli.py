@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cli import app
 from tests.workflows.world import TEST_KEYRING
 
-FUNDED = Path(__file__).parent / "histories" / "funded.application.json"
+FUNDED = Path(__file__).parent / "histories" / "approved.application.json"
 KEYS = json.dumps({"v1": "A" * 43 + "="})
 RECORDED_UNDER = json.dumps(
     {version: base64.b64encode(key).decode() for version, key in TEST_KEYRING.masters.items()}
@@ -70,7 +70,7 @@ def test_an_operator_may_be_named_by_the_environment() -> None:
 def test_a_database_that_is_not_told_is_named() -> None:
     code, told = said("applications", "show", "app_1", CAAS_MASTER_KEYS=KEYS)
     assert code == 1
-    assert "CAAS_DATABASE__APP_URL: needed by the role app" in told
+    assert "CAAS_DATABASE__APP_URL: needed by applications" in told
 
 
 @pytest.mark.parametrize("state", ["funded-ish", "FUNDED!"])

@@ -34,14 +34,14 @@ def kinds(events: list[HistoryEvent], task_id: int) -> str:
 def test_every_checkpoint_of_a_funded_application_is_a_workflow_task(
     checkpoint: Checkpoint,
 ) -> None:
-    events = recorded("funded.application")
+    events = recorded("approved.application")
     task_id = task_of(checkpoint, events)
     assert task_id is not None
     assert kinds(events, task_id) == "EVENT_TYPE_WORKFLOW_TASK_COMPLETED"
 
 
 def test_checkpoints_come_in_the_order_of_a_loan() -> None:
-    events = recorded("funded.application")
+    events = recorded("approved.application")
     tasks = [task_of(checkpoint, events) or 0 for checkpoint in Checkpoint]
     assert tasks == sorted(tasks)
 
@@ -58,7 +58,7 @@ def test_checkpoints_come_in_the_order_of_a_loan() -> None:
 def test_the_step_of_a_checkpoint_comes_after_its_task(
     checkpoint: Checkpoint, first_step: str
 ) -> None:
-    events = recorded("funded.application")
+    events = recorded("approved.application")
     task_id = task_of(checkpoint, events)
     assert task_id is not None
     again = [step.name for step in steps_of(events) if step.event_id > task_id]
@@ -76,7 +76,7 @@ def test_a_declined_application_has_not_come_to(checkpoint: Checkpoint) -> None:
 
 def test_a_failed_step_is_asked_for_again() -> None:
     """Cut where the settlement's child would have failed, the task that started it is meant."""
-    events = recorded("funded.application")
+    events = recorded("approved.application")
     started = next(event for event in events if _child(event) == "SettlementWorkflow")
     ended = next(
         event
@@ -97,7 +97,7 @@ def test_a_failed_step_is_asked_for_again() -> None:
 
 
 def test_a_terminated_workflow_goes_on_from_its_last_task() -> None:
-    events = recorded("funded.application")[:-1]
+    events = recorded("approved.application")[:-1]
     done = [e.event_id for e in events if kinds(events, e.event_id).endswith("TASK_COMPLETED")]
     tasks = [
         event_id
@@ -108,7 +108,7 @@ def test_a_terminated_workflow_goes_on_from_its_last_task() -> None:
 
 
 def test_a_workflow_no_task_has_completed_goes_on_from_its_first() -> None:
-    events = recorded("funded.application")
+    events = recorded("approved.application")
     assert task_before_failure(events[:3]) == 3  # begun
     assert task_before_failure(events[:2]) == 3  # only scheduled: the event that would follow
 

@@ -16,7 +16,7 @@ from tests.workflows.world import TEST_KEYRING
 from wiring import LENT_FUNCTIONS
 from worker import SANDBOX, WORKFLOWS
 
-FUNDED = Path(__file__).parents[2] / "histories" / "funded.application.json"
+FUNDED = Path(__file__).parents[2] / "histories" / "approved.application.json"
 
 
 def replayer(workflows: list[type]) -> Replayer:
