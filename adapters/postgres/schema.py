@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 
@@ -21,7 +22,7 @@ _MIGRATIONS = Path(models.tables.__file__).parent / "migrations"
 
 async def migrate(owner_dsn: str) -> None:
     """Run all migrations as the schema's owner; running it again changes nothing."""
-    engine = create_async_engine(_sqlalchemy_url(owner_dsn), poolclass=NullPool)
+    engine = _engine(owner_dsn)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade)
@@ -31,7 +32,7 @@ async def migrate(owner_dsn: str) -> None:
 
 async def differences(owner_dsn: str) -> list[Any]:
     """What autogenerate would still change: empty when tables and migrations agree."""
-    engine = create_async_engine(_sqlalchemy_url(owner_dsn), poolclass=NullPool)
+    engine = _engine(owner_dsn)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(_compare)
@@ -50,5 +51,13 @@ def _compare(connection: Connection) -> list[Any]:
     return list(compare_metadata(MigrationContext.configure(connection), SQLModel.metadata))
 
 
-def _sqlalchemy_url(dsn: str) -> str:
-    return dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
+def _engine(owner_dsn: str) -> AsyncEngine:
+    """SQLAlchemy over a connection whose address asyncpg reads, as it does for every other role.
+
+    SQLAlchemy itself refuses an address with `sslmode`.
+    """
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(owner_dsn)
+
+    return create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)

@@ -39,6 +39,12 @@ async def test_migrating_again_changes_nothing(lending: Any) -> None:
     assert await lending.rows(SHAPE) == before
 
 
+async def test_an_address_may_say_how_to_encrypt(lending: Any) -> None:
+    with pytest.raises(ConnectionError, match="SSL"):  # the sandbox's server speaks none
+        await migrate(lending.cluster.dsn(lending.name, "owner") + "?sslmode=require")
+    await migrate(lending.cluster.dsn(lending.name, "owner") + "?sslmode=prefer")
+
+
 async def test_the_tables_in_code_are_the_migrated_ones(lending: Any) -> None:
     assert await differences(lending.cluster.dsn(lending.name, "owner")) == []
 
