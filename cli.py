@@ -222,7 +222,7 @@ def replay(
 
 @asynccontextmanager
 async def _desk() -> AsyncIterator[Desk]:
-    """Connected without `wiring`: loading what wires vendors and rules takes longer than looking."""
+    """Connected without `wiring`: loading what wires vendors and rules takes longer than a look."""
     from adapters.operations.desk import Addresses, desk  # noqa: PLC0415
 
     settings = settings_or_exit(os.environ)
