@@ -48,7 +48,6 @@ class ReviewDesk:
         self._resubmission = resubmission
         self._tenant_id = ""
         self._review_id: str | None = None
-        self._opening = False
         self._why = ""
         self._needed = 1
         self._approvals: tuple[str, ...] = ()
@@ -72,7 +71,6 @@ class ReviewDesk:
 
     async def decide(self, decision: ReviewDecision) -> ReviewEnd | None:
         """Take the decision once it is on record; None while another approval is needed."""
-        await self._opened()
         async with self._turn:
             self.refuse_decision(decision)  # others had their turn meanwhile
             if decision.approved and len(self._approvals) + 1 < self._needed:
@@ -95,7 +93,6 @@ class ReviewDesk:
 
     async def reassign(self, assignment: Assignment) -> None:
         """From now on the assignee, and nobody else, decides."""
-        await self._opened()
         async with self._turn:
             self.refuse_assignment(assignment)
             await self._record(ReviewStep(self._tenant_id, assignment=assignment))
@@ -110,7 +107,6 @@ class ReviewDesk:
 
     async def ask_applicant(self, asked: InformationAsked) -> datetime:
         """Put the question on record; returns until when the applicant may answer."""
-        await self._opened()
         async with self._turn:
             self.refuse_question(asked)
             due_at = workflow.now() + INFORMATION_DEADLINE
@@ -131,18 +127,14 @@ class ReviewDesk:
         self._forget_the_last()
         self._tenant_id, self._needed = request.tenant_id, request.approvals_needed
         self._why = ", ".join(request.reasons)
-        self._opening = True
-        try:
-            opened: OpenedReview = await workflow.execute_local_activity_method(
-                ReviewActivities.open_review, request, summary="Open a review", **OWN_DATABASE
-            )
-            if opened.ended is not None:
-                self.last_decision = opened.decision
-                return opened.ended
-            self._review_id, self._approvals = opened.review_id, opened.approvals
-            self._assignee, self._deadline = opened.assignee, workflow.now() + REVIEW_DEADLINE
-        finally:
-            self._opening = False
+        opened: OpenedReview = await workflow.execute_local_activity_method(
+            ReviewActivities.open_review, request, summary="Open a review", **OWN_DATABASE
+        )
+        if opened.ended is not None:
+            self.last_decision = opened.decision
+            return opened.ended
+        self._review_id, self._approvals = opened.review_id, opened.approvals
+        self._assignee, self._deadline = opened.assignee, workflow.now() + REVIEW_DEADLINE
         self._say_where_we_stand()
         try:
             ended = await self._wait()
@@ -220,13 +212,7 @@ class ReviewDesk:
         self._decision, self._asked, self._provided = None, None, None
         self._approvals, self._assignee = (), None
 
-    async def _opened(self) -> None:
-        """Operators may see a review a moment (or a crash) before this workflow knows its id."""
-        await workflow.wait_condition(lambda: not self._opening)
-
     def _refuse_unless_open(self, review_id: str) -> None:
-        if self._opening:
-            return  # the handler asks again once it is known which one was opened
         # The clock is asked too: the closure may be on record already when this task is repeated.
         decided = self._decision is not None or workflow.now() >= self._deadline
         if decided or self._review_id != review_id:

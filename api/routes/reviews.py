@@ -19,9 +19,15 @@ from api.schemas.reviews import (
     ReviewDetailAnswer,
     ReviewListAnswer,
 )
-from models.domain.errors import NotFound
+from models.domain.errors import Conflict, NotFound, Unavailable
 from models.domain.ids import is_id
-from models.domain.review import Assignment, InformationAsked, ReviewDecision, ReviewKind
+from models.domain.review import (
+    Assignment,
+    InformationAsked,
+    ReviewDecision,
+    ReviewEnd,
+    ReviewKind,
+)
 from models.domain.views import ReviewView
 
 router = APIRouter(prefix="/api/v1/reviews", tags=["reviews"], route_class=StrictRoute)
@@ -92,11 +98,13 @@ async def decide(
     write = await write_key(request, principal, f"POST /api/v1/reviews/{review_id}/decision", key)
 
     async def effect() -> dict[str, Any]:
-        ended = await wired.messages.decide_review(
-            review.workflow_id,
-            ReviewDecision(review_id, body.approved, principal.subject, body.reason),
-            write.effect_id,
-        )
+        decision = ReviewDecision(review_id, body.approved, principal.subject, body.reason)
+        try:
+            ended: str | None = await wired.messages.decide_review(
+                review.workflow_id, decision, write.effect_id
+            )
+        except Conflict as refusal:
+            ended = _ended_so(await _after(wired, principal, review, refusal), decision, refusal)
         return DecidedAnswer(
             review_id=review_id, approved=body.approved, status=ended or "open"
         ).model_dump()
@@ -126,11 +134,12 @@ async def ask(
     request_id = f"inf_{write.effect_id[:32]}"
 
     async def effect() -> dict[str, Any]:
-        due_at = await wired.messages.ask_applicant(
-            review.workflow_id,
-            InformationAsked(review_id, request_id, principal.subject, body.items, body.message),
-            write.effect_id,
-        )
+        asked = InformationAsked(review_id, request_id, principal.subject, body.items, body.message)
+        try:
+            due_at = await wired.messages.ask_applicant(review.workflow_id, asked, write.effect_id)
+        except Conflict as refusal:
+            await _after(wired, principal, review, refusal)
+            raise
         answer = AskedAnswer(review_id=review_id, request_id=request_id, due_at=due_at)
         return answer.model_dump(mode="json")
 
@@ -160,11 +169,12 @@ async def assign(
     write = await write_key(request, principal, route, key)
 
     async def effect() -> dict[str, Any]:
-        await wired.messages.reassign_review(
-            review.workflow_id,
-            Assignment(review_id, body.assignee, principal.subject, body.reason),
-            write.effect_id,
-        )
+        assignment = Assignment(review_id, body.assignee, principal.subject, body.reason)
+        try:
+            await wired.messages.reassign_review(review.workflow_id, assignment, write.effect_id)
+        except Conflict as refusal:
+            await _after(wired, principal, review, refusal)
+            raise
         return AssignedAnswer(review_id=review_id, assignee=body.assignee).model_dump()
 
     return await answer_once(wired, write, effect)
@@ -180,6 +190,28 @@ async def _decidable(
     if review.applicant_id == principal.subject:
         raise Problem(403, "NOT_ALLOWED", "Nobody decides about themselves.")
     return review
+
+
+async def _after(
+    wired: Services, principal: Principal, review: ReviewView, refusal: Conflict
+) -> ReviewView:
+    """The review on record, after its workflow has refused a message.
+
+    After a crash the workflow may know less than the record does, for a moment: it does not know
+    of a review that is open there. Then Unavailable: the caller comes back.
+    """
+    now = await wired.reviews.find(principal.tenant_id, review.review_id)
+    if refusal.code == "REVIEW_NOT_OPEN" and now.status == "open":
+        raise Unavailable("REVIEW_NOT_READY") from refusal
+    return now
+
+
+def _ended_so(review: ReviewView, decision: ReviewDecision, refusal: Conflict) -> str:
+    """A decision that is on record already is no conflict with itself; any other refusal stands."""
+    wanted = ReviewEnd.APPROVED if decision.approved else ReviewEnd.REJECTED
+    if (review.status, review.decided_by) != (wanted, decision.decided_by):
+        raise refusal
+    return review.status
 
 
 async def _found(wired: Services, principal: Principal, review_id: str) -> ReviewView:
