@@ -158,6 +158,10 @@ async def test_a_large_amount_is_a_question_of_compliance(world: World) -> None:
     assert (await _decide(world, review, underwriter, approved=True)).status_code == 403
     officer = world.staff(tenant, "compliance_officer", "cleo-officer")
     assert (await _decide(world, review, officer, approved=True)).status_code == 200
+    # One pair of eyes is not enough, and the same pair is not a second one.
+    assert (await _decide(world, review, officer, approved=True)).status_code == 409
+    second = world.staff(tenant, "compliance_officer", "carl-officer")
+    assert (await _decide(world, review, second, approved=True)).status_code == 200
     await world.until(person, application_id, "offered")
 
 
