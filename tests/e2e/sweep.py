@@ -224,3 +224,6 @@ async def execute_directly(
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
         await asyncio.gather(*(one(*call) for call in calls))
+    # Deleting takes effect a moment later.
+    while (await client.count_workflows("WorkflowType = 'OneActivity'")).count:
+        await asyncio.sleep(POLL_S)

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -87,7 +86,6 @@ async def swept(
 async def _swept(sweep: Sweep, crowd: Crowd) -> Swept:
     access = Access.read(sweep.stack.state_dir)
     await sweep.all_polling()
-    began = time.monotonic()
     try:
         async with asyncio.timeout(LIMIT_S):
             async with asyncio.TaskGroup() as group:
@@ -96,15 +94,11 @@ async def _swept(sweep: Sweep, crowd: Crowd) -> Swept:
                 group.create_task(
                     crowd.keep_sending("approved", 1.0, lambda: not _on_the_way(sweep))
                 )
-            print("journeys", round(time.monotonic() - began, 1), sorted(sweep.left))
             await _directly(access, crowd, sweep)
-            print("directly", round(time.monotonic() - began, 1), sorted(sweep.left))
             services = await _services_die(sweep.stack, crowd)
-            print("services", round(time.monotonic() - began, 1))
         assert await at_rest(access, LIMIT_S) == ""
     except TimeoutError:
         pytest.fail(f"not swept: {sorted(sweep.left)}")
-    print("at rest", round(time.monotonic() - began, 1))
     return Swept(access, sweep, crowd, services)
 
 
