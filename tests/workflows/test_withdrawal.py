@@ -19,7 +19,7 @@ from tests.workflows.cast import Rules, SilentVendor, SlowToClose, UnsureVendor
 from tests.workflows.lenders_and_chains import ForgetfulWatcher, HesitantLender
 from tests.workflows.people import Officer, withdraw
 from tests.workflows.slow_cast import SlowScorer, SlowToEnd, SlowToSign, SlowToWithdraw
-from tests.workflows.world import World
+from tests.workflows.world import World, event_types, eventually
 
 pytestmark = pytest.mark.stack
 
@@ -178,8 +178,14 @@ async def test_a_withdrawal_on_record_counts_though_the_stages_end_otherwise(
         withdrawing = asyncio.create_task(withdraw(world, application))
         await books.withdrawing.wait()
         lender.may_answer.set()
-        # Declined for want of offers, while the withdrawal is being recorded.
-        await world.until_event(world.application(application), "ACTIVITY_TASK_COMPLETED")
+
+        async def declined() -> bool:
+            """For want of offers, while the withdrawal is being recorded."""
+            types = await event_types(world.application(application))
+            answered = "ACTIVITY_TASK_COMPLETED"
+            return answered in types and "WORKFLOW_TASK_COMPLETED" in types[types.index(answered) :]
+
+        await eventually(declined)
         books.may_withdraw.set()
         await withdrawing
         assert is_withdrawn(await world.outcome(application))
@@ -216,6 +222,6 @@ async def test_a_decision_overtaken_by_a_withdrawal_is_refused_and_holds_nothing
         await books.closing.wait()
         await withdraw(world, application)
         with pytest.raises(Conflict) as refused:
-            await rejecting
+            await asyncio.wait_for(rejecting, timeout=20)
         assert refused.value.code == "REVIEW_NOT_OPEN"
         assert is_withdrawn(await world.outcome(application))
