@@ -33,13 +33,13 @@ _OPERATORS: Final = (
 
 @dataclass
 class Told:
-    """One journey as it went: the state it came to, and what the story had foreseen."""
+    """One journey as it went: the state it came to and why, and what the story had foreseen."""
 
     persona: str
     applications: list[str]
     state: str
     foreseen: str
-    trouble: str = ""
+    why: str = ""
 
 
 @dataclass
@@ -73,7 +73,8 @@ class Crowd:
         foreseen = persona.ends_in.state
         try:
             view = await journey.run()
-            self.told.append(Told(persona.name, journey.applications, view["state"], foreseen))
+            why = ", ".join(reason["code"] for reason in view["reasons"])
+            self.told.append(Told(persona.name, journey.applications, view["state"], foreseen, why))
         except JourneyStuckError as error:
             self.told.append(
                 Told(persona.name, journey.applications, "", foreseen, str(error)[:200])

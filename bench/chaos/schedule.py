@@ -156,7 +156,7 @@ def _detail(dice: random.Random, kind: str) -> dict[str, Any]:
     what, _, target = kind.partition(" ")
     match what:
         case "kill":
-            return {"away_s": round(dice.uniform(0.0, 2.0), 2)}
+            return {"away_s": round(dice.uniform(0.0, 1.0), 2)}
         case "freeze":
             # Past the heartbeat, so that the frozen one is given up while it lives.
             return {"for_s": round(dice.uniform(7.0, 10.0), 2)}

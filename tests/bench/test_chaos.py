@@ -13,7 +13,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
 from bench.chaos.__main__ import _keep, _resumed
-from bench.chaos.recovery import percentile, recovery_of
+from bench.chaos.recovery import Gap, percentile, recovery_of
 from bench.chaos.schedule import BEHAVIOURS, KINDS, PERSONAS, draw
 from bench.chaos.supervisor import Death
 from bench.client_log import ClientLog
@@ -87,8 +87,35 @@ def test_recovery_is_counted_from_the_kill_to_the_next_taking_up() -> None:
     ]
     execution = SimpleNamespace(history=SimpleNamespace(events=events))
     recovery = recovery_of([death], [execution])  # type: ignore[list-item]
-    assert recovery.polled_s == (2.5,)
-    assert recovery.resumed_s == (4.5, 7.0)
+    assert recovery.polled == (Gap(2.5, beside_an_outage=False),)
+    assert recovery.resumed == (
+        Gap(4.5, beside_an_outage=False),
+        Gap(7.0, beside_an_outage=False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("down_s", "up_s", "beside"),
+    [
+        (-5.0, -1.0, False),
+        (-5.0, 1.0, True),
+        (1.0, 9.0, True),
+        (1.0, None, True),
+        (3.0, 4.0, False),
+    ],
+)
+def test_a_recovery_beside_an_outage_is_told_apart(
+    down_s: float, up_s: float | None, beside: bool
+) -> None:
+    up_at = None if up_s is None else KILLED_AT + up_s
+    deaths = [
+        Death("worker-chain", 7, KILLED_AT, KILLED_AT + 2.5),
+        Death("temporal", 8, KILLED_AT + down_s, up_at),
+    ]
+    recovery = recovery_of(deaths, [])
+    assert recovery.polled == (Gap(2.5, beside_an_outage=beside),)
+    figures = recovery.figures()
+    assert (figures["polled_p99_s"], figures["polled_all_p99_s"]) == (None if beside else 2.5, 2.5)
 
 
 def test_a_task_somebody_else_held_is_no_recovery() -> None:
@@ -99,7 +126,7 @@ def test_a_task_somebody_else_held_is_no_recovery() -> None:
     ]
     execution = SimpleNamespace(history=SimpleNamespace(events=events))
     deaths = [Death("worker-chain", 7, KILLED_AT), Death("api", 9, KILLED_AT)]
-    assert recovery_of(deaths, [execution]).resumed_s == ()  # type: ignore[list-item]
+    assert recovery_of(deaths, [execution]).resumed == ()  # type: ignore[list-item]
 
 
 def test_an_interrupted_soak_goes_on(tmp_path: Path) -> None:
