@@ -19,8 +19,6 @@ from typing import Any
 
 import httpx
 from temporalio import workflow
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.common import RetryPolicy
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -46,6 +44,8 @@ PROCESSES: Mapping[str, str] = {
 # Generous: it only decides how long a failure takes.
 LIMIT_S = 420.0
 POLL_S = 0.02
+# Queue and id of the workflows that are the sweep's own.
+DIRECT = "direct"
 # The sweeper takes up what is older than 5 s, every 2 s: whoever is to leave it something to do
 # stays away for longer.
 LEFT_TO_THE_SWEEPER = {"callback.stored": 8.0, "information.stored": 8.0}
@@ -202,28 +202,19 @@ class OneActivityWorkflow:
 async def execute_directly(
     access: Access, tenant: str, calls: Iterable[tuple[str, str, list[Any]]]
 ) -> None:
-    """Have (activity, queue, arguments) executed on the product's own workers; leaves no trace."""
+    """Have (activity, queue, arguments) executed on the product's own workers."""
     client = await client_of(access)
 
     async def one(name: str, queue: str, args: list[Any]) -> None:
-        workflow_id = f"direct/{tenant}/{name}"
+        workflow_id = f"{DIRECT}/{tenant}/{name}"
         await client.execute_workflow(
-            OneActivityWorkflow.run, args=[name, queue, args], id=workflow_id, task_queue="direct"
-        )
-        await client.workflow_service.delete_workflow_execution(
-            DeleteWorkflowExecutionRequest(
-                namespace=client.namespace,
-                workflow_execution=WorkflowExecution(workflow_id=workflow_id),
-            )
+            OneActivityWorkflow.run, args=[name, queue, args], id=workflow_id, task_queue=DIRECT
         )
 
     async with Worker(
         client,
-        task_queue="direct",
+        task_queue=DIRECT,
         workflows=[OneActivityWorkflow],
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
         await asyncio.gather(*(one(*call) for call in calls))
-    # Deleting takes effect a moment later.
-    while (await client.count_workflows("WorkflowType = 'OneActivity'")).count:
-        await asyncio.sleep(POLL_S)
