@@ -69,9 +69,11 @@ def test_every_activity_has_a_point_on_either_side() -> None:
         ast.unparse(c.args[0]) for p, c in calls_in_the_code("failpoint") if p == EVERY_ACTIVITY
     ]
     assert reached == ["f'activity.{name}.before'", "f'activity.{name}.after'"]
-    assert NAMED | {
-        f"activity.{name}.{moment}" for name in ACTIVITIES for moment in ("before", "after")
-    } == FAILPOINTS
+    assert (
+        NAMED
+        | {f"activity.{name}.{moment}" for name in ACTIVITIES for moment in ("before", "after")}
+        == FAILPOINTS
+    )
 
 
 @pytest.mark.parametrize(
