@@ -142,6 +142,9 @@ def nothing_stuck(evidence: Evidence, tally: Tally) -> None:
         tally.expect(not broken, "a workflow ended as", each.status, each.workflow_id)
     for queue, depth in evidence.backlog.items():
         tally.expect(depth == 0, "tasks nobody takes:", depth, "in", queue)
+    for row in evidence.rows("notices"):
+        late = row["status"] == "pending" and row["due_at"] < now
+        tally.expect(not late, "a notice is past its day:", row["notice_id"])
     _nothing_undelivered(evidence, tally)
 
 
@@ -169,6 +172,11 @@ def _nothing_undelivered(evidence: Evidence, tally: Tally) -> None:
         waits = (row["tenant_id"], row["application_id"]) in open_ones
         told = row["answer"] is not None and row["told_at"] is not None
         tally.expect(told or waits, "never told of the verification:", row["application_id"])
+    applications = evidence.applications()
+    for row in evidence.rows("reviews"):
+        about = row["tenant_id"], row["subject_id"]
+        moot = row["status"] == "open" and about in applications and about not in open_ones
+        tally.expect(not moot, "a review of a closed application is open:", row["review_id"])
     for row in evidence.rows("settlements"):
         ended = row["state"] in ("final", "failed")
         tally.expect(ended, "a settlement is still", row["state"], row["settlement_id"])

@@ -308,6 +308,19 @@ def an_event_was_given_up_without_a_reason(evidence: Evidence) -> None:
     evidence.rows("outbox")[0] |= {"parked_at": funded(evidence)["updated_at"]}
 
 
+@plants("I12")
+def a_review_outlives_its_application(evidence: Evidence) -> None:
+    row = funded(evidence)
+    review = {"review_id": "rev_x", "status": "open", "subject_id": row["application_id"]}
+    evidence.rows("reviews").append(review | {"tenant_id": row["tenant_id"]})
+
+
+@plants("I12")
+def a_notice_was_never_sent(evidence: Evidence) -> None:
+    notice = evidence.rows("notices")[0]
+    notice |= {"status": "pending", "due_at": notice["created_at"]}
+
+
 @plants("I13")
 def an_event_row_is_missing(evidence: Evidence) -> None:
     without(
