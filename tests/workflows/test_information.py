@@ -41,7 +41,9 @@ async def test_who_does_not_answer_in_two_weeks_expires_without_an_adverse_actio
         assert (ended.state, ended.reasons) == (State.EXPIRED, ("INFORMATION_NOT_PROVIDED",))
         [closure] = world.books.closed
         assert (closure.ended, closure.decision) == (ReviewEnd.UNANSWERED, None)
-        assert world.calls[-2:] == ["close_review", "close_application"]
+        # The person's year may pass as well while time is skipped.
+        last = [call for call in world.calls if call != "expire_verification"][-2:]
+        assert last == ["close_review", "close_application"]
         [step] = world.books.steps
         assert step.due_at == due_at.isoformat()
 
