@@ -85,6 +85,11 @@ def _taken_up(events: Sequence[Any], by_pid: dict[int, Death]) -> Iterable[tuple
     """For each task that a killed worker held: its death, and when somebody took the task up."""
     holder: Death | None = None
     waiting: Death | None = None
+    scheduled = {
+        event.event_id: event.event_time.ToMicroseconds() / 1e6
+        for event in events
+        if event.HasField("activity_task_scheduled_event_attributes")
+    }
     for event in events:
         at = event.event_time.ToMicroseconds() / 1e6
         if event.event_type == _STARTED:
@@ -99,6 +104,7 @@ def _taken_up(events: Sequence[Any], by_pid: dict[int, Death]) -> Iterable[tuple
             # Of an activity only the last attempt is written down. If the one before died with its
             # worker, its heartbeat ended: that was the latest death before.
             started = event.activity_task_started_event_attributes
-            before = [death for death in by_pid.values() if death.killed_at < at]
+            since = scheduled.get(started.scheduled_event_id, at)
+            before = [death for death in by_pid.values() if since <= death.killed_at < at]
             if started.last_failure.HasField("timeout_failure_info") and before:
                 yield max(before, key=lambda death: death.killed_at), at

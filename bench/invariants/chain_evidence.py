@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -54,6 +55,7 @@ async def read_chain(http: httpx.AsyncClient, access: Access, lenders: Iterable[
                 (await node.ask([("eth_getTransactionCount", [relayer, "latest"])]))[0], 16
             )
         },
+        behind_s=max(0.0, time.time() - int(blocks[newest]["timestamp"], 16)),
         balances=await _balances(node, access.token, sorted(owners), final),
     )
 

@@ -55,6 +55,7 @@ class Chain:
     block_hashes: dict[int, str]
     block_times: dict[int, int]
     transaction_counts: dict[str, int]
+    behind_s: float  # its newest block's clock behind ours; a chain that was killed falls behind
     balances: dict[str, int]  # token units at the newest final block, by lower-case address
 
     @property

@@ -71,9 +71,13 @@ def event(kind: str, at_s: float, **attributes: object) -> HistoryEvent:
     made.event_time.FromMicroseconds(int(at_s * 1e6))
     if kind == "WORKFLOW_TASK_STARTED":
         made.workflow_task_started_event_attributes.identity = str(attributes["by"])
+    if kind == "ACTIVITY_TASK_SCHEDULED":
+        made.event_id = int(str(attributes["number"]))
+        made.activity_task_scheduled_event_attributes.SetInParent()
     if kind == "ACTIVITY_TASK_STARTED":
-        failure = made.activity_task_started_event_attributes.last_failure
-        failure.timeout_failure_info.SetInParent()
+        started = made.activity_task_started_event_attributes
+        started.scheduled_event_id = int(str(attributes["number"]))
+        started.last_failure.timeout_failure_info.SetInParent()
     return made
 
 
@@ -83,7 +87,10 @@ def test_recovery_is_counted_from_the_kill_to_the_next_taking_up() -> None:
         event("WORKFLOW_TASK_STARTED", 999.0, by="7@host"),
         event("WORKFLOW_TASK_TIMED_OUT", 1_004.0),
         event("WORKFLOW_TASK_STARTED", 1_004.5, by="8@host"),
-        event("ACTIVITY_TASK_STARTED", 1_007.0),
+        event("ACTIVITY_TASK_SCHEDULED", 999.5, number=5),
+        event("ACTIVITY_TASK_STARTED", 1_007.0, number=5),
+        event("ACTIVITY_TASK_SCHEDULED", 1_008.0, number=6),
+        event("ACTIVITY_TASK_STARTED", 1_020.0, number=6),
     ]
     execution = SimpleNamespace(history=SimpleNamespace(events=events))
     recovery = recovery_of([death], [execution])  # type: ignore[list-item]
