@@ -189,7 +189,7 @@ class CreditApplicationWorkflow(Reviewed):
         return await self._follow(verdict, Stage.ELIGIBILITY, ReviewKind.ELIGIBILITY)
 
     async def _score_and_decide(self) -> ApplicationEnding | None:
-        self._stand(Stage.RISK, State.PROCESSING, "Gathering evidence and scoring the risk.")
+        workflow.set_current_details("Gathering evidence and scoring the risk.")
         await score(self.application)
         verdict: Verdict = await workflow.execute_local_activity_method(
             ComplianceActivities.decide_credit,

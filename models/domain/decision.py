@@ -129,7 +129,7 @@ REASON_TEXTS: Final[dict[ReasonCode, str]] = {
     ReasonCode.SETTLEMENT_FAILED: "The loan could not be paid out.",
     ReasonCode.INFORMATION_NOT_PROVIDED: "We did not receive the information we asked for.",
     ReasonCode.WITHDRAWN_BY_APPLICANT: "The application was withdrawn.",
-    ReasonCode.CANCELLED_BY_OPERATOR: "The application was cancelled at your request.",
+    ReasonCode.CANCELLED_BY_OPERATOR: "The application was cancelled.",
 }
 
 # Even the code of these would tell an applicant about screening; another one is shown instead.
