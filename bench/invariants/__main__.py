@@ -23,6 +23,7 @@ _REST_LIMIT_S = 120.0
 
 
 async def _check(access: Access) -> bool:
+    await (await asyncpg.connect(access.database)).close()  # or say at once that nobody is there
     restless = await at_rest(access, _REST_LIMIT_S)
     if restless:
         print(f"not at rest: {restless}", file=sys.stderr)
