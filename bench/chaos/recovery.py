@@ -99,7 +99,9 @@ def _taken_up(events: Sequence[Any], by_pid: dict[int, Death]) -> Iterable[tuple
             pid = event.workflow_task_started_event_attributes.identity.partition("@")[0]
             holder = by_pid.get(int(pid)) if pid.isdigit() else None
         elif event.event_type == _TIMED_OUT:
-            waiting, holder = holder, None
+            # One that stood still may lose a task, too, and be killed much later.
+            died = holder is not None and holder.killed_at <= at
+            waiting, holder = (holder if died else None), None
         elif event.HasField("activity_task_started_event_attributes"):
             # Of an activity only the last attempt is written down. If the one before died with its
             # worker, its heartbeat ended: that was the latest death before.

@@ -31,7 +31,7 @@ from sandbox.stack import WORKER_GROUPS, Stack, StackOptions, forget_earlier_run
 # A killed anvil forgets up to two seconds of blocks and a reorganisation two more: the depth has to
 # be beyond what faults of the schedule may undo, as it has to be anywhere.
 CONFIRMATIONS: Final = 8
-EXTRA_WORKERS: Final = ("worker-workflows#2",)
+EXTRA_WORKERS: Final = ("worker-workflows#2", "worker-scoring#2")
 _REST_LIMIT_S: Final = 240.0
 
 # What a violated invariant means for a borrower or a lender.

@@ -125,6 +125,17 @@ def test_a_recovery_beside_an_outage_is_told_apart(
     assert (figures["polled_p99_s"], figures["polled_all_p99_s"]) == (None if beside else 2.5, 2.5)
 
 
+def test_a_task_lost_before_the_kill_is_no_recovery() -> None:
+    events = [
+        event("WORKFLOW_TASK_STARTED", 900.0, by="7@host"),
+        event("WORKFLOW_TASK_TIMED_OUT", 905.0),
+        event("WORKFLOW_TASK_STARTED", 905.5, by="8@host"),
+    ]
+    execution = SimpleNamespace(history=SimpleNamespace(events=events))
+    deaths = [Death("worker-chain", 7, KILLED_AT)]
+    assert recovery_of(deaths, [execution]).resumed == ()  # type: ignore[list-item]
+
+
 def test_a_task_somebody_else_held_is_no_recovery() -> None:
     events = [
         event("WORKFLOW_TASK_STARTED", 999.0, by="9@host"),
