@@ -11,7 +11,6 @@ from activities.ports.name_screener import NameScreener
 from activities.ports.rule_book import RuleBook
 from models.domain.application import ApplicationRef
 from models.domain.decision import Facts, Phase, SettlementKind, Verdict
-from models.domain.failpoints import failpoint
 from models.domain.screening import ScreeningResult
 
 
@@ -34,16 +33,12 @@ class ComplianceActivities:
     @activity.defn(name="check_eligibility")
     async def check_eligibility(self, application: ApplicationRef) -> Verdict:
         """Jurisdiction, screening and limits, before a bureau is paid."""
-        verdict = await self._decide(application, Phase.ELIGIBILITY)
-        failpoint("eligibility.recorded")
-        return verdict
+        return await self._decide(application, Phase.ELIGIBILITY)
 
     @activity.defn(name="decide_credit")
     async def decide_credit(self, application: ApplicationRef) -> Verdict:
         """The same rule set's second phase, over score and evidence."""
-        verdict = await self._decide(application, Phase.CREDIT)
-        failpoint("credit.decided")
-        return verdict
+        return await self._decide(application, Phase.CREDIT)
 
     async def _decide(self, application: ApplicationRef, phase: Phase) -> Verdict:
         if (earlier := await self._records.verdict(application, phase)) is not None:

@@ -40,8 +40,8 @@ class KYCActivities:
         standing = await self._records.join(application)
         if standing.status is KYCStatus.PENDING:
             person = PersonRef(application.tenant_id, application.user_id)
+            failpoint("kyc.joined")
             await self._messages.join_person(person, application.application_id)
-        failpoint("kyc.joined")
         return standing
 
     @activity.defn(name="submit_verification")

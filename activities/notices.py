@@ -7,7 +7,6 @@ from temporalio import activity
 from activities.ports.application_endings import ApplicationEndings
 from activities.ports.notice_channel import NoticeChannel
 from models.domain.application import ApplicationEnding, ApplicationRef, Withdrawal
-from models.domain.failpoints import failpoint
 from models.domain.notice import NoticeRef, NoticeResult, render
 
 
@@ -23,9 +22,7 @@ class NoticeActivities:
         self, application: ApplicationRef, ending: ApplicationEnding
     ) -> NoticeRef | None:
         """Record the one ending and publish it; returns the notice that is owed, if any."""
-        notice = await self._records.close(application, ending)
-        failpoint("application.closed")
-        return notice
+        return await self._records.close(application, ending)
 
     @activity.defn(name="withdraw_application")
     async def withdraw_application(
@@ -33,7 +30,6 @@ class NoticeActivities:
     ) -> None:
         """End the application as withdrawn, unless a settlement was signed."""
         await self._records.withdraw(application, withdrawal)
-        failpoint("application.withdrawn")
 
     @activity.defn(name="recorded_ending")
     async def recorded_ending(self, application: ApplicationRef) -> ApplicationEnding:
@@ -50,12 +46,9 @@ class NoticeActivities:
         case = await self._records.notice_case(notice)
         if case is None:
             return "dealt with already"
-        message_id = await self._channel.send(notice.tenant_id, render(notice.notice_id, case))
-        failpoint("notice.sent")
-        return message_id
+        return await self._channel.send(notice.tenant_id, render(notice.notice_id, case))
 
     @activity.defn(name="record_notice")
     async def record_notice(self, result: NoticeResult) -> None:
         """Keep what became of the notice."""
         await self._records.record_notice(result)
-        failpoint("notice.recorded")

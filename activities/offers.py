@@ -12,7 +12,6 @@ from activities.ports.credit_provider import CreditProvider
 from activities.ports.offer_records import OfferRecords
 from models.domain.application import ApplicationRef
 from models.domain.errors import CreditError
-from models.domain.failpoints import failpoint
 from models.domain.offer import (
     AcceptOffer,
     OfferBook,
@@ -65,17 +64,14 @@ class OfferActivities:
         answers = await asyncio.gather(
             *(self._ask(provider, quote_request) for provider in self._providers)
         )
-        book = await self._records.record_search(
+        return await self._records.record_search(
             application, _each_once([answer for several in answers for answer in several])
         )
-        failpoint("offers.collected")
-        return book
 
     @activity.defn(name="record_acceptance")
     async def record_acceptance(self, application: ApplicationRef, request: AcceptOffer) -> None:
         """Keep which offer was accepted, by whom, and the borrower's signature."""
         await self._records.record_acceptance(application, request)
-        failpoint("acceptance.recorded")
 
     async def _ask(
         self, provider: CreditProvider, request: QuoteRequest

@@ -5,7 +5,6 @@ from __future__ import annotations
 from temporalio import activity
 
 from activities.ports.review_records import ReviewRecords
-from models.domain.failpoints import failpoint
 from models.domain.review import OpenedReview, ReviewClosure, ReviewRequest, ReviewStep
 
 
@@ -18,15 +17,12 @@ class ReviewActivities:
     @activity.defn(name="open_review")
     async def open_review(self, request: ReviewRequest) -> OpenedReview:
         """Open the review, or return the decision that stands."""
-        opened = await self._records.open(request)
-        failpoint("review.opened")
-        return opened
+        return await self._records.open(request)
 
     @activity.defn(name="record_review_step")
     async def record_review_step(self, step: ReviewStep) -> None:
         """Keep one of two approvals, a reassignment, or a question to the applicant."""
         await self._records.step(step)
-        failpoint("review.step_recorded")
 
     @activity.defn(name="look_for_information")
     async def look_for_information(self, tenant_id: str, request_id: str) -> bool | None:
@@ -37,4 +33,3 @@ class ReviewActivities:
     async def close_review(self, closure: ReviewClosure) -> None:
         """Record who decided what and why, or that nobody did in time."""
         await self._records.close(closure)
-        failpoint("review.closed")

@@ -68,7 +68,6 @@ class RiskActivities:
         failpoint("risk.evidence_stored")
         assessment = await self._score(request, applicant, bureau, report)
         await self._records.record_assessment(application, assessment, bureau)
-        failpoint("risk.assessed")
         return assessment
 
     async def _evidence(

@@ -155,7 +155,6 @@ class ChainActivities:
             raise Transient(error.code, error.detail) from error
         failpoint("settlement.broadcast")
         await self._records.record_broadcast(application, attempt)
-        failpoint("settlement.broadcast_recorded")
 
 
 class LoanBookActivities:
@@ -169,16 +168,12 @@ class LoanBookActivities:
         self, application: ApplicationRef, observed: FinalitySignal
     ) -> SettlementOutcome:
         """Clear the ledger, book the loan and close the application, in one transaction."""
-        outcome = await self._records.book_loan(application, observed)
-        failpoint("settlement.loan_booked")
-        return outcome
+        return await self._records.book_loan(application, observed)
 
     @activity.defn(name="fail_settlement")
     async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
         """Record that this settlement pays nobody."""
-        outcome = await self._records.fail_settlement(application, reason)
-        failpoint("settlement.failed")
-        return outcome
+        return await self._records.fail_settlement(application, reason)
 
     @activity.defn(name="follow_settlement")
     async def follow_settlement(self, application: ApplicationRef) -> SettlementOutcome:
