@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -21,6 +22,19 @@ ALLOWED: Final = frozenset(
 )  # fmt: skip
 
 
+class _Stderr(io.TextIOBase):
+    """The standard error there is now: loggers are kept, and it may be replaced."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+_STDERR: Final = _Stderr()
+
+
 def configure(level: str) -> None:
     """Set up structlog for this process, and let the libraries' own loggers speak from WARNING."""
     structlog.configure(
@@ -33,7 +47,7 @@ def configure(level: str) -> None:
             structlog.processors.JSONRenderer(serializer=_serialise),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_STDERR),
         cache_logger_on_first_use=True,
     )
     _speak_without_messages()
@@ -53,7 +67,7 @@ class _FramesOnly(logging.Formatter):
 
 def _speak_without_messages() -> None:
     """Exceptions quote input; libraries log exceptions. Their handlers get our formatter."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_STDERR)
     handler.setFormatter(_FramesOnly())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     # It reports every attempt of an outage, ten a second; the relay says once that there is one.

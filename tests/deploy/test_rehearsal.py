@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -46,7 +47,7 @@ class Place:
 
     def here(self, text: str) -> str:
         """An address, path or port of a container, on this machine."""
-        for theirs, own in {
+        ours = {
             "@postgres:5432/": f"@{LOOPBACK}:{self.postgres.port}/",
             "temporal:7233": self.stack.temporal.address,
             "kafka:9092": self.stack.kafka.address,
@@ -57,9 +58,9 @@ class Place:
             "0.0.0.0": LOOPBACK,
             "--port=8000": f"--port={self.port}",
             f"{LOOPBACK}:8000": f"{LOOPBACK}:{self.port}",
-        }.items():
-            text = text.replace(theirs, own)
-        return text
+        }
+        # In one pass: what was put in may look like what is replaced.
+        return re.sub("|".join(map(re.escape, ours)), lambda found: ours[found[0]], text)
 
     def environment(self, name: str) -> dict[str, str]:
         """The service's own environment, and nothing of ours."""
