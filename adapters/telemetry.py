@@ -6,7 +6,7 @@ import io
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any, Final, TextIO, cast
 
 import orjson
 import structlog
@@ -32,7 +32,7 @@ class _Stderr(io.TextIOBase):
         sys.stderr.flush()
 
 
-_STDERR: Final = _Stderr()
+_STDERR: Final = cast(TextIO, _Stderr())
 
 
 def configure(level: str) -> None:
