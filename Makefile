@@ -15,6 +15,10 @@ runtime := env HOME='$(run)/home' TMPDIR='$(run)/tmp' XDG_CACHE_HOME='$(run)/cac
 python := .venv/bin/python
 bootstrap := mkdir -p .run/home .run/tmp && sh sandbox/bootstrap/bootstrap.sh
 
+# Two runs side by side, each with a stack of its own, a file of tests in one of them: most tests
+# wait for blocks and timers.
+beside := -n 2 --dist loadfile
+
 # make demo ONCE=1 PERSONA=approved
 ONCE ?=
 PERSONA ?=
@@ -38,7 +42,7 @@ demo:  ## one loan from application to final settlement (ONCE=1 ends after it, P
 test:  ## format, lint, types, import rules and all tests (ARGS= for pytest)
 	@$(bootstrap) venv node anvil contracts
 	@$(MAKE) --no-print-directory -s .house
-	@$(runtime) $(python) -m pytest $(ARGS)
+	@$(runtime) $(python) -m pytest $(beside) $(ARGS)
 
 check:  ## the quick part of test: no embedded services
 	@$(bootstrap) venv node contracts
