@@ -18,10 +18,10 @@ from sandbox.persona import read_persona
 from sandbox.stack import Stack
 
 # Longer than every outage of a run together would hold up one journey.
-JOURNEY_LIMIT_S: Final = 300.0
+JOURNEY_LIMIT_S: Final = 200.0
 TOKENS_VALID_S: Final = 6 * 3600
 # A review that its story's own operator has not dealt with by then was caused by a fault.
-ON_DUTY_AFTER_S: Final = 12.0
+ON_DUTY_AFTER_S: Final = 20.0
 _LOOK_EVERY_S: Final = 2.0
 _OPERATORS: Final = (
     ("dora.duty", "underwriter"),
