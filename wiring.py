@@ -56,8 +56,6 @@ from adapters.sweeper import Sweeper
 from adapters.temporal import LentFunctions, PayloadDesk, connect
 from adapters.vault import Keyring
 from adapters.workflow_messages import TemporalMessages
-from api.auth import TokenVerifier, TrustedIssuer
-from api.deps import Services
 from models.domain.offer import SettlementVenue
 from models.domain.routing import VERIFY_ACCEPTANCE
 from models.policy.engine import RuleBook as CompiledRuleBook
@@ -79,6 +77,8 @@ from settings import (
 if TYPE_CHECKING:
     from adapters.chain.aggregator import EVMSettlementChain
     from adapters.chain.watcher import BlockWatcher
+    from api.auth import TrustedIssuer
+    from api.deps import Services
 
 log = structlog.get_logger()
 
@@ -357,6 +357,10 @@ async def wired(settings: Settings) -> AsyncIterator[Wiring]:
 @asynccontextmanager
 async def api_services(settings: Settings) -> AsyncIterator[Services]:
     """What the API's routes use; background starts are awaited before it closes."""
+    # The web framework takes a third of a worker's start: for the API alone.
+    from api.auth import TokenVerifier  # noqa: PLC0415
+    from api.deps import Services  # noqa: PLC0415
+
     background: set[asyncio.Task[None]] = set()
 
     def start_soon(work: Coroutine[Any, Any, None]) -> None:
@@ -387,6 +391,8 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
 
 
 def _issuers(settings: Settings) -> list[TrustedIssuer]:
+    from api.auth import TrustedIssuer  # noqa: PLC0415
+
     if not settings.issuers:
         raise missing("ISSUERS", "the API")
     issuers = []
