@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -16,6 +17,10 @@ from sandbox.stack import Stack, StackOptions
 from settings import ROOT
 
 RUN_DIR = ROOT / ".run"
+
+# Machines are busy: no test is about how long it takes.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -18,7 +18,7 @@ RECORDING = {"record", "_record", "move", "audit"}
 def types_in_the_code() -> tuple[set[str], set[str]]:
     """(types named in full, patterns of types whose name ends with a state)."""
     literal, patterns = set(), set()
-    for path in sorted((ROOT / "adapters").rglob("*.py")):
+    for path in sorted([*(ROOT / "adapters").rglob("*.py"), *(ROOT / "api").rglob("*.py")]):
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(call, ast.Call) or _name(call.func) not in RECORDING:
                 continue
