@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -122,6 +123,7 @@ class Narrator:
         token_path = state_dir / "operator.token"
         token_path.touch(mode=0o600)
         token_path.write_text(operator_token + "\n")
+        write_operator_settings(stack, state_dir / "operator.env")
         workflow = result["workflow_ids"][0].replace("/", "%2F")
         rows = {
             "API and its pages": f"{stack.api_url}/docs",
@@ -131,11 +133,13 @@ class Narrator:
             "Chain JSON-RPC": stack.chain.rpc_url,
             "Events": f"{stack.kafka.address}, topic {stack.kafka.topic}  "
             "(.venv/bin/python -m sandbox.consumer_example)",
+            "Support's commands": f". {state_dir}/operator.env; "
+            ".venv/bin/python cli.py applications list",
             "Files": f"{state_dir}/endpoints.json, {state_dir}/result.json, {state_dir}/logs/",
         }
         self.headline("Everything is still running; Ctrl-C stops it")
         for name, value in rows.items():
-            self._console.print(f"  {name:<18} {value}")
+            self._console.print(f"  {name:<19} {value}")
 
     def _transaction(self, transaction: Mapping[str, Any] | None) -> None:
         if transaction is None or transaction["tx_hash"] is None:
@@ -151,6 +155,18 @@ class Narrator:
         if key not in self._told:
             self._told.add(key)
             self.tick(text)
+
+
+def write_operator_settings(stack: Stack, path: Path) -> None:
+    """The settings that support staff's commands need, for a shell to read; its owner's alone."""
+    needed = ("CAAS_ENVIRONMENT", "CAAS_MASTER_KEYS", "CAAS_TEMPORAL__", "CAAS_DATABASE__")
+    lines = [
+        f"export {name}={shlex.quote(value)}"
+        for name, value in sorted(stack.environment().items())
+        if name.startswith(needed)
+    ]
+    path.touch(mode=0o600)
+    path.write_text("\n".join(lines) + "\n")
 
 
 def _offer_words(offer: Mapping[str, Any]) -> str:

@@ -307,5 +307,13 @@ def forget_earlier_run(state_dir: Path) -> None:
         "processes",
     ):
         shutil.rmtree(state_dir / name, ignore_errors=True)
-    for name in ("wallets.seed", "endpoints.json", "result.json", "access.json", "client.jsonl"):
+    for name in (
+        "wallets.seed",
+        "endpoints.json",
+        "result.json",
+        "access.json",
+        "client.jsonl",
+        "operator.token",
+        "operator.env",
+    ):
         (state_dir / name).unlink(missing_ok=True)
