@@ -146,7 +146,7 @@ async def place(stack: Stack) -> AsyncIterator[Place]:
 def _image(folder: Path) -> Path:
     """The files the image is made of, and no other of the repository."""
     for source, place in copied():
-        target = folder / place
+        target = folder / place.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / source).is_dir():
             shutil.copytree(ROOT / source, target, ignore=shutil.ignore_patterns("__pycache__"))
