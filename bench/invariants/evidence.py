@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from statistics import median
+from typing import Any, Final
 
 from temporalio.client import WorkflowHistory
 
@@ -39,6 +40,11 @@ class Sent:
     block_number: int
 
 
+# A block's time is a whole second, rounded down; two clocks are read apart; and a reorganisation
+# mines a block or two again at once.
+_CLOCK_SLACK_S: Final = 4.0
+
+
 @dataclass
 class Chain:
     """The chain from its first block to its newest."""
@@ -62,6 +68,18 @@ class Chain:
     def final(self) -> int:
         """The newest block that is at depth."""
         return self.head - self.confirmations + 1
+
+    def mined_by(self, number: int) -> float:
+        """A moment of our clock (Unix seconds) at which the block was mined already.
+
+        A killed or reorganised chain goes on with a clock that is behind, and the next restart may
+        set it right; but its blocks come one by one: so many later ones take their time.
+        """
+        times = self.block_times
+        now = times[self.head] + self.behind_s
+        gaps = [times[each] - times[each - 1] for each in sorted(times) if each - 1 in times]
+        by_its_followers = now - (self.head - number) * (median(gaps) if gaps else 0)
+        return max(times[number], by_its_followers) + _CLOCK_SLACK_S
 
 
 @dataclass

@@ -148,11 +148,8 @@ def intent_first(evidence: Evidence, tally: Tally) -> None:
         if not tally.expect(attempt, "sent without an attempt on record:", sent.tx_hash):
             continue
         assert attempt is not None
-        mined = evidence.chain.block_times[sent.block_number]
-        # A chain that was killed goes on with the clock it had, and never catches up.
-        latest = mined + evidence.chain.behind_s + _CLOCK_SLACK_S
         tally.expect(
-            attempt["created_at"].timestamp() <= latest,
+            attempt["created_at"].timestamp() <= evidence.chain.mined_by(sent.block_number),
             "sent before it was on record:", sent.tx_hash,
         )  # fmt: skip
         tally.expect(attempt["nonce"] == sent.nonce, "another nonce on record:", sent.tx_hash)
