@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
@@ -13,18 +13,14 @@ from adapters.providers.bank_mapping import acceptance_request, quote_of, quote_
 from adapters.providers.client_credentials import CREDENTIALS_REFUSED, ClientCredentials
 from adapters.providers.quote_check import (
     PROVIDER_REFUSED,
-    QUOTE_EXPIRED,
-    TERMS_CHANGED,
     Declined,
     Expected,
+    acceptance_refused,
+    because,
     confirmation_of,
-    refusal_code_of,
 )
 from models.domain.errors import Permanent, Transient
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
-
-# What the bank says of an acceptance it turns down, in our words; anything else is a refusal.
-_REFUSALS: Final = {"QUOTE_EXPIRED": QUOTE_EXPIRED, "TERMS_MISMATCH": TERMS_CHANGED}
 
 _log = structlog.get_logger("adapters.providers")
 
@@ -101,8 +97,9 @@ class BankProvider:
             key=f"{application_id}:accept",
         )
         if answer.status >= 400:
-            code = _REFUSALS.get(refusal_code_of(answer.body), PROVIDER_REFUSED)
-            raise Permanent(code, self._because(answer))
+            raise acceptance_refused(
+                self.provider_id, answer.status, answer.body, expired="QUOTE_EXPIRED"
+            )
         return confirmation_of(answer.body, quote)
 
     async def get_status(self) -> bool:
@@ -125,4 +122,4 @@ class BankProvider:
         raise Transient(CREDENTIALS_REFUSED, f"{self.provider_id} refuses a fresh token")
 
     def _because(self, answer: Answer) -> str:
-        return f"{self.provider_id}: status {answer.status}, {refusal_code_of(answer.body)}"
+        return because(self.provider_id, answer.status, answer.body)

@@ -17,11 +17,10 @@ from adapters.providers.fintech_mapping import (
 )
 from adapters.providers.quote_check import (
     PROVIDER_REFUSED,
-    QUOTE_EXPIRED,
-    TERMS_CHANGED,
     Expected,
+    acceptance_refused,
+    because,
     confirmation_of,
-    refusal_code_of,
 )
 from models.domain.errors import Permanent, Transient
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
@@ -30,9 +29,6 @@ CREDENTIALS_REFUSED: Final = "CREDENTIALS_REFUSED"
 
 # A search is one screen of offers, not a catalogue: who has more pages than this has a bug.
 MAX_PAGES: Final = 5
-
-# What the fintech says of an acceptance it turns down, in our words; anything else is a refusal.
-_REFUSALS: Final = {"OFFER_EXPIRED": QUOTE_EXPIRED, "TERMS_MISMATCH": TERMS_CHANGED}
 
 
 def _utc_now() -> datetime:
@@ -97,8 +93,9 @@ class FintechProvider:
             key=f"{application_id}:accept",
         )
         if answer.status >= 400:
-            code = _REFUSALS.get(refusal_code_of(answer.body), PROVIDER_REFUSED)
-            raise Permanent(code, self._because(answer))
+            raise acceptance_refused(
+                self.provider_id, answer.status, answer.body, expired="OFFER_EXPIRED"
+            )
         return confirmation_of(confirmation_document(answer.body), quote)
 
     async def get_status(self) -> bool:
@@ -141,4 +138,4 @@ class FintechProvider:
         return answer
 
     def _because(self, answer: Answer) -> str:
-        return f"{self.provider_id}: status {answer.status}, {refusal_code_of(answer.body)}"
+        return because(self.provider_id, answer.status, answer.body)

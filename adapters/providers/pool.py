@@ -24,12 +24,11 @@ from adapters.providers.pool_mapping import (
 )
 from adapters.providers.quote_check import (
     PROVIDER_REFUSED,
-    QUOTE_EXPIRED,
-    TERMS_CHANGED,
     Declined,
     Expected,
+    acceptance_refused,
+    because,
     confirmation_of,
-    refusal_code_of,
 )
 from models.domain.errors import Permanent, Transient
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
@@ -39,8 +38,6 @@ CREDENTIALS_REFUSED: Final = "CREDENTIALS_REFUSED"
 # Nodes without an archive keep the state of the last 128 blocks; older prices cannot be checked.
 MAX_QUOTE_AGE_BLOCKS: Final = 128
 
-# What the underwriter says of an acceptance it turns down, in our words; else it is a refusal.
-_REFUSALS: Final = {"QUOTE_EXPIRED": QUOTE_EXPIRED, "TERMS_MISMATCH": TERMS_CHANGED}
 
 _log = structlog.get_logger("adapters.providers")
 
@@ -119,8 +116,9 @@ class PoolProvider:
             key=f"{application_id}:accept",
         )
         if answer.status >= 400:
-            code = _REFUSALS.get(refusal_code_of(answer.body), PROVIDER_REFUSED)
-            raise Permanent(code, self._because(answer))
+            raise acceptance_refused(
+                self.provider_id, answer.status, answer.body, expired="QUOTE_EXPIRED"
+            )
         return confirmation_of(answer.body, quote)
 
     async def get_status(self) -> bool:
@@ -140,4 +138,4 @@ class PoolProvider:
         return answer
 
     def _because(self, answer: Answer) -> str:
-        return f"{self.provider_id}: status {answer.status}, {refusal_code_of(answer.body)}"
+        return because(self.provider_id, answer.status, answer.body)

@@ -190,6 +190,23 @@ def refusal_code_of(body: Mapping[str, Any]) -> str:
         return "UNEXPLAINED"
 
 
+def because(provider_id: str, status: int, body: Mapping[str, Any]) -> str:
+    """What a lender answered instead, for the log: its status and its own code."""
+    return f"{provider_id}: status {status}, {refusal_code_of(body)}"
+
+
+def acceptance_refused(
+    provider_id: str, status: int, body: Mapping[str, Any], expired: str
+) -> Permanent:
+    """Why an acceptance is refused, as every lender's refusal is called here.
+
+    `expired` is the lender's own code for a quote that has expired.
+    """
+    known = {expired: QUOTE_EXPIRED, "TERMS_MISMATCH": TERMS_CHANGED}
+    code = known.get(refusal_code_of(body), PROVIDER_REFUSED)
+    return Permanent(code, because(provider_id, status, body))
+
+
 def acceptance_document(acceptance: Acceptance) -> dict[str, str]:
     """The borrower's acceptance as it travels to a lender, integers as decimal texts."""
     return {
