@@ -240,3 +240,17 @@ def test_every_skip_is_listed_with_its_reason() -> None:
     }
     assert skipping == {name for name in skipping if f"`{name}`" in listed}
     assert skipping  # the search itself works
+
+
+def test_no_test_is_named_by_clock_or_chance() -> None:
+    """Tests run side by side in two processes, which must collect the same names."""
+    by_chance = re.compile(r"\b(time|now|today|uuid\d|random|token_\w+|urandom|getpid)\(")
+    named = [
+        f"{where(path)}:{decorator.lineno}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for decorator in node.decorator_list
+        if by_chance.search(ast.unparse(decorator))
+    ]
+    assert named == []
