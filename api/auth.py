@@ -43,6 +43,9 @@ class Action(StrEnum):
     PROVIDE_INFORMATION = "provide_information"
     READ_REVIEWS = "read_reviews"
     READ_INFORMATION = "read_information"
+    READ_ASSESSMENT = "read_assessment"
+    READ_COMPLIANCE = "read_compliance"
+    READ_LEDGER = "read_ledger"
     ASK_APPLICANT = "ask_applicant"
     ASSIGN_REVIEW = "assign_review"
     DECIDE_CREDIT_REVIEW = "decide_credit_review"
@@ -70,6 +73,9 @@ ROLE_TABLE: Final[dict[Action, frozenset[Role]]] = {
     Action.PROVIDE_INFORMATION:      frozenset({A, I}),
     Action.READ_REVIEWS:             frozenset({U, C, S, D, T}),
     Action.READ_INFORMATION:         frozenset({U, C}),
+    Action.READ_ASSESSMENT:          frozenset({U, C, D}),
+    Action.READ_COMPLIANCE:          frozenset({C, D}),
+    Action.READ_LEDGER:              frozenset({D, T}),
     Action.ASK_APPLICANT:            frozenset({U, C}),
     Action.ASSIGN_REVIEW:            frozenset({U, C, T}),
     Action.DECIDE_CREDIT_REVIEW:     frozenset({U}),
