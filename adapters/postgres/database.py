@@ -17,6 +17,9 @@ from models.domain.ids import new_id
 PLATFORM: Final = "platform"
 
 _SET_TENANT: Final = "SELECT set_config('app.tenant_id', $1, true)"
+_SET_TENANT_AND_LIMIT: Final = (
+    "SELECT set_config('app.tenant_id', $1, true), set_config('statement_timeout', $2, true)"
+)
 
 # What a database says when it is away, restarting, full, or asks to try again.
 _TRY_AGAIN: Final = (
@@ -31,6 +34,7 @@ _TRY_AGAIN: Final = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
 )
 
 
@@ -184,6 +188,23 @@ class Database:
                 connection.transaction(),
             ):
                 await connection.execute(_SET_TENANT, tenant_id)
+                yield Transaction(connection, tenant_id, self.keyring)
+
+    @asynccontextmanager
+    async def snapshot(self, tenant_id: str, statement_s: float) -> AsyncIterator[Transaction]:
+        """A transaction that sees this tenant's rows as of one moment, and can write none.
+
+        No statement of it may run longer than `statement_s` seconds. Raises Unavailable as
+        `transaction` does, and when a statement takes longer.
+        """
+        with _unavailable_when_away():
+            async with (
+                self._pool.acquire(timeout=self._timeout_s) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                await connection.execute(
+                    _SET_TENANT_AND_LIMIT, tenant_id, str(round(statement_s * 1_000))
+                )
                 yield Transaction(connection, tenant_id, self.keyring)
 
     @asynccontextmanager

@@ -93,7 +93,10 @@ class ReviewRow(SQLModel, table=True):
     """A question for a named person; `workflow_id` is who waits for the answer."""
 
     __tablename__ = "reviews"
-    __table_args__ = (sa.Index("reviews_open", "tenant_id", "status"),)
+    __table_args__ = (
+        sa.Index("reviews_open", "tenant_id", "status"),
+        sa.Index("reviews_by_subject", "tenant_id", "subject_id"),
+    )
 
     tenant_id: str = text_key()
     review_id: str = text_key()

@@ -398,6 +398,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq"),
         sa.UniqueConstraint("event_id", name="outbox_event"),
     )
+    op.create_index("outbox_by_tenant", "outbox", ["tenant_id", "seq"], unique=False)
     op.create_index(
         "outbox_unpublished",
         "outbox",
@@ -436,6 +437,7 @@ def upgrade() -> None:
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "review_id"),
     )
+    op.create_index("reviews_by_subject", "reviews", ["tenant_id", "subject_id"], unique=False)
     op.create_index("reviews_open", "reviews", ["tenant_id", "status"], unique=False)
     op.create_table(
         "information_requests",
