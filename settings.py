@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    IPvAnyNetwork,
     SecretStr,
     Tag,
     ValidationError,
@@ -54,7 +55,14 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/?#@*\s]+", text):
+        raise ValueError("must be an origin, as https://app.example.com")
+    return text
+
+
 URL = Annotated[str, AfterValidator(_url)]
+Origin = Annotated[str, AfterValidator(_origin)]
 Kind = TypeVar("Kind", bound=BaseSettings)
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -75,11 +83,35 @@ class DatabaseSettings(Section):
     pool_size: int = Field(default=10, ge=1, le=100)
 
 
+class TemporalTLSSettings(Section):
+    """How the Temporal frontend is known, and what we show it where it asks (mTLS)."""
+
+    ca_path: Path | None = None  # the system's authorities, unless set
+    certificate_path: Path | None = None
+    key_path: Path | None = None
+    server_name: str | None = None  # the certificate's name, where it is not the address's
+
+    @model_validator(mode="after")
+    def _shows_both_or_neither(self) -> Self:
+        if (self.certificate_path is None) != (self.key_path is None):
+            raise ValueError("certificate_path and key_path belong together")
+        return self
+
+
 class TemporalSettings(Section):
     """The Temporal frontend."""
 
     address: str = "127.0.0.1:7233"
     namespace: str = "caas"
+    tls: TemporalTLSSettings | None = None  # `{}`: TLS as the system trusts it
+    api_key: SecretStr | None = None  # travels by TLS alone
+
+    @model_validator(mode="after")
+    def _keeps_its_key(self) -> Self:
+        if self.api_key is not None and self.tls is None:
+            raise ValueError("api_key needs tls")
+        return self
+
     # Where the Web UI is served: the only origin the codec endpoint answers to, besides our own.
     ui_origin: URL | None = None
     # How long a dead worker's workflows wait for it before another one takes them.
@@ -228,12 +260,73 @@ class KafkaSettings(Section):
         return self
 
 
+class CacheSettings(Section):
+    """Valkey, or what speaks its protocol; without these settings each process counts alone."""
+
+    url: SecretStr  # valkey://, redis://, or rediss:// by TLS; user and password in it
+    timeout_s: float = Field(default=0.1, ge=0.01, le=5)  # beyond it the cache counts as away
+
+    @model_validator(mode="after")
+    def _is_an_address(self) -> Self:
+        if not re.match(r"(valkey|redis)s?://[^/]", self.url.get_secret_value()):
+            raise ValueError("url must start with valkey://, valkeys://, redis:// or rediss://")
+        return self
+
+
+class RateLimitSettings(Section):
+    """How much may be asked in a window: token buckets, counted in the cost of routes.
+
+    A bucket holds a window's tokens and fills evenly; docs/gateway.md lists what a route costs.
+    """
+
+    window_s: int = Field(default=60, ge=1, le=3_600)
+    max_requests: int = Field(default=600, ge=20, le=1_000_000)  # tokens of one caller
+    tenant_max_requests: int = Field(default=12_000, ge=20, le=100_000_000)
+    # Of one client address: requests without a token, or with one that is no good.
+    address_max_requests: int = Field(default=300, ge=20, le=1_000_000)
+    # Attempts to sign in or register, of one address and for one account name.
+    sign_in_max_attempts: int = Field(default=10, ge=1, le=10_000)
+    skip_successful_requests: bool = False  # give back what a request cost that was not refused
+    store: Literal["memory", "postgres"] = "memory"  # where no cache is configured
+
+
+class CORSSettings(Section):
+    """Which pages of other origins may call the API from a browser; none, unless set."""
+
+    origins: tuple[Origin, ...] = ()
+    credentials: bool = False
+    max_age_s: int = Field(default=600, ge=0, le=86_400)
+
+
+class APITLSSettings(Section):
+    """TLS 1.3 at the API itself; with `client_ca_path`, nobody comes in without a certificate."""
+
+    certificate_path: Path
+    key_path: Path
+    client_ca_path: Path | None = None
+
+
 class APISettings(Section):
     """The HTTP front door."""
 
     host: str = "127.0.0.1"
     port: Port = 8000
+    tls: APITLSSettings | None = None
+    cors: CORSSettings = CORSSettings()
+    # What one request may be: its head, its body, and how long each may take to arrive.
+    max_header_bytes: int = Field(default=16_384, ge=4_096, le=65_536)
+    max_headers: int = Field(default=64, ge=16, le=256)
+    header_timeout_s: float = Field(default=10.0, ge=0.1, le=60)
     max_body_bytes: int = Field(default=65_536, ge=1_024, le=1_048_576)
+    body_timeout_s: float = Field(default=10.0, ge=0.1, le=120)
+    # How long an answer may take, and how many may be worked on at a time.
+    request_timeout_s: float = Field(default=30.0, ge=0.1, le=300)
+    max_concurrent_requests: int = Field(default=256, ge=1, le=10_000)
+    max_connections: int = Field(default=4_096, ge=1, le=100_000)
+    # Whose word about the client's address is taken, and in which header they give it.
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    metrics_token: SecretStr | None = Field(default=None, min_length=16)  # without it: no /metrics
 
 
 # Read elsewhere: armed failpoints, the sandbox's marks on its processes, an operator's name.
@@ -268,6 +361,8 @@ class Settings(BaseSettings):
     model_path: Path = ROOT / "models/risk/artifacts"
     offers_deadline_s: float = Field(default=5.0, gt=0, le=60)
     kafka: KafkaSettings | None = None
+    cache: CacheSettings | None = None
+    rate_limit: RateLimitSettings = RateLimitSettings()
     api: APISettings = APISettings()
 
     def master_key_bytes(self) -> Mapping[str, bytes]:

@@ -107,6 +107,26 @@ WRONG = [
         json.dumps([{"provider_id": "a", "kind": "fintech", "client_secret": CONTENT}]),
         "CAAS_PROVIDERS__0__FINTECH__CLIENT_SECRET: Extra inputs are not permitted",
     ),
+    ("CAAS_CACHE__URL", CONTENT, "CAAS_CACHE: Value error, url must start with valkey://"),
+    ("CAAS_CACHE__TIMEOUT_S", "0.1", "CAAS_CACHE__URL: Field required"),
+    ("CAAS_RATE_LIMIT__WINDOW_S", "0", "CAAS_RATE_LIMIT__WINDOW_S: Input should be greater"),
+    ("CAAS_RATE_LIMIT__MAX_REQUESTS", "1", "CAAS_RATE_LIMIT__MAX_REQUESTS: Input should be gr"),
+    ("CAAS_RATE_LIMIT__TENANT_MAX_REQUESTS", "x", "CAAS_RATE_LIMIT__TENANT_MAX_REQUESTS: Input"),
+    ("CAAS_RATE_LIMIT__ADDRESS_MAX_REQUESTS", "0", "CAAS_RATE_LIMIT__ADDRESS_MAX_REQUESTS: Inp"),
+    ("CAAS_RATE_LIMIT__SIGN_IN_MAX_ATTEMPTS", "0", "CAAS_RATE_LIMIT__SIGN_IN_MAX_ATTEMPTS: Inp"),
+    ("CAAS_RATE_LIMIT__SKIP_SUCCESSFUL_REQUESTS", CONTENT, "SKIP_SUCCESSFUL_REQUESTS: Input"),
+    ("CAAS_RATE_LIMIT__STORE", CONTENT, "CAAS_RATE_LIMIT__STORE: Input should be 'memory' or"),
+    ("CAAS_API__CORS__ORIGINS", json.dumps(["*"]), "CAAS_API__CORS__ORIGINS__0: Value error, mus"),
+    ("CAAS_API__CORS__ORIGINS", json.dumps([f"https://a/{CONTENT}"]), "CAAS_API__CORS__ORIGINS"),
+    ("CAAS_API__CORS__MAX_AGE_S", "-1", "CAAS_API__CORS__MAX_AGE_S: Input should be greater"),
+    ("CAAS_API__TLS__KEY_PATH", CONTENT, "CAAS_API__TLS__CERTIFICATE_PATH: Field required"),
+    ("CAAS_API__TRUSTED_PROXIES", json.dumps([CONTENT]), "CAAS_API__TRUSTED_PROXIES__0: value is"),
+    ("CAAS_API__PROXY_HEADER", CONTENT, "CAAS_API__PROXY_HEADER: Input should be 'x-forwarded-"),
+    ("CAAS_API__MAX_CONCURRENT_REQUESTS", "0", "CAAS_API__MAX_CONCURRENT_REQUESTS: Input sho"),
+    ("CAAS_API__REQUEST_TIMEOUT_S", "inf", "CAAS_API__REQUEST_TIMEOUT_S: Input should be less"),
+    ("CAAS_API__METRICS_TOKEN", "short", "CAAS_API__METRICS_TOKEN: Value should have at least"),
+    ("CAAS_TEMPORAL__API_KEY", CONTENT, "CAAS_TEMPORAL: Value error, api_key needs tls"),
+    ("CAAS_TEMPORAL__TLS__KEY_PATH", CONTENT, "CAAS_TEMPORAL__TLS: Value error, certificate_path"),
     (
         "CAAS_ISSUERS",
         json.dumps([{"issuer": "a", "jwks_path": "b", "algorithms": [CONTENT]}]),
@@ -256,3 +276,28 @@ def test_a_migration_needs_the_owners_address_and_no_key(
     with pytest.raises(WrongSetting, match="CAAS_DATABASE__OWNR_URL: Extra inputs") as wrong:
         MigrationSettings.read()
     assert CONTENT not in str(wrong.value)
+
+
+def test_the_gateway_is_configured_as_the_specification_names_it(read: Read) -> None:
+    """GatewayConfig: rateLimit, cors; docs/gateway.md maps its names to ours."""
+    settings = read(
+        CAAS_RATE_LIMIT__WINDOW_S="30",
+        CAAS_RATE_LIMIT__MAX_REQUESTS="100",
+        CAAS_RATE_LIMIT__SKIP_SUCCESSFUL_REQUESTS="true",
+        CAAS_API__CORS__ORIGINS='["https://app.example.com"]',
+        CAAS_API__CORS__CREDENTIALS="true",
+        CAAS_API__CORS__MAX_AGE_S="60",
+        CAAS_API__TRUSTED_PROXIES='["10.0.0.0/8", "::1"]',
+        CAAS_CACHE__URL="valkey://cache:6379/0",
+        CAAS_TEMPORAL__TLS="{}",
+        CAAS_TEMPORAL__API_KEY=CONTENT,
+    )
+    limit, cors = settings.rate_limit, settings.api.cors
+    assert (limit.window_s, limit.max_requests, limit.skip_successful_requests) == (30, 100, True)
+    assert (cors.origins, cors.credentials, cors.max_age_s) == (
+        ("https://app.example.com",),
+        True,
+        60,
+    )
+    assert [str(each) for each in settings.api.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert CONTENT not in repr(settings)
