@@ -18,6 +18,8 @@ from api.description import describe
 from api.errors import install, problem_response, refusals
 from api.limits import RequestFrame
 from api.routes import applicants, applications, callbacks, codec, health, reviews
+from api.versions import VersionHeaders
+from api.versions_changes import RETIRING_OPERATIONS, VERSIONS
 from settings import Settings, TemporalSettings, settings_or_exit
 from wiring import api_services
 
@@ -67,6 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _serve_docs(app)
     install(app)
     app.add_middleware(CodecCORS, origin=settings.temporal.ui_origin)
+    app.add_middleware(VersionHeaders, versions=VERSIONS, retiring_operations=RETIRING_OPERATIONS)
     app.add_middleware(RequestFrame, max_body_bytes=settings.api.max_body_bytes)
     return app
 

@@ -10,10 +10,12 @@ from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import Depends, Header, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope
 
 from adapters.chain.eip712 import (
     acceptance_digest,
@@ -37,6 +39,8 @@ from adapters.temporal import PayloadDesk
 from adapters.workflow_messages import TemporalMessages
 from api.auth import Principal, TokenVerifier, unauthorised
 from api.errors import Problem
+from api.versions import HEADER, SCOPE_KEY, Change, NotOfThisVersion
+from api.versions_changes import VERSIONS
 from models.domain.errors import Refused, Transient
 from models.domain.failpoints import failpoint
 from models.domain.offer import SettlementVenue
@@ -145,7 +149,8 @@ async def answer_once(
         await wired.writes.release(write)
         raise
     failpoint("write.effected")
-    given = StoredAnswer(200, {"content-type": "application/json"}, orjson.dumps(document))
+    headers = {"content-type": "application/json", HEADER: VERSIONS.newest}
+    given = StoredAnswer(200, headers, orjson.dumps(document))
     await wired.writes.answer(write, given)
     failpoint("write.kept")
     return replay(given)
@@ -164,29 +169,44 @@ class MalformedJSON(HTTPException):
 
 
 class StrictRequest(Request):
-    """Reads JSON without NaN, infinities, duplicate keys or deep nesting."""
+    """Reads JSON without NaN, infinities, duplicate keys or deep nesting, in the newest form."""
+
+    def __init__(self, scope: Scope, receive: Receive, changes: tuple[Change, ...]) -> None:
+        super().__init__(scope, receive)
+        self._changes = changes
 
     async def json(self) -> Any:
         try:
-            return parse_object(await self.body())
+            sent = parse_object(await self.body())
         except ValueError as error:
             raise MalformedJSON(str(error)) from None
+        version = self.scope.get(SCOPE_KEY, VERSIONS.newest)
+        return VERSIONS.brought_forward(self._changes, sent, version)
 
 
 class StrictRoute(APIRoute):
     """A route whose JSON body is read strictly, and only from a request that calls it JSON (415).
 
-    A form on a foreign page can send text that is JSON, but cannot say so.
+    A form on a foreign page can send text that is JSON, but cannot say so. Clients of an older
+    version are read and answered in its form.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        method = min(set(self.methods or ()) - {"HEAD"}, default="")
+        changes = VERSIONS.concerning((method, self.path_format))
 
         async def strictly(request: Request) -> Response:
-            read = StrictRequest(request.scope, request.receive)
+            read = StrictRequest(request.scope, request.receive, changes)
             if self.body_field and not _says_json(request) and await read.body():
                 raise HTTPException(415)
-            return await handle(read)
+            try:
+                answer = await handle(read)
+            except NotOfThisVersion as wrong:
+                refused = {"loc": ("body", wrong.field), "type": wrong.reason}
+                raise RequestValidationError([refused]) from None
+            version = request.scope.get(SCOPE_KEY)
+            return VERSIONS.taken_back(changes, answer, version) if version else answer
 
         return strictly
 

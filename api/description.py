@@ -12,6 +12,7 @@ from api.deps import (
     wallet_ownership_typed_data,
 )
 from api.schemas import examples as example
+from api.versions_changes import VERSIONS
 from settings import ChainSettings
 
 _TEXT: Final = """
@@ -20,6 +21,20 @@ Embed credit: apply, be verified and scored, choose an offer, and be paid on cha
 Writes take an `Idempotency-Key` (missing: 400; in flight: 409; other body: 422; a repetition gets
 the same answer, byte for byte). Errors are problem details (RFC 9457) with stable `code`s. Another
 tenant's id answers 404 like an absent one. Money is integer minor units, rates are basis points.
+
+## Versions
+
+`/api/v1` changes by dated versions. A client names the one it was written for in the header
+`API-Version`, as `API-Version: {newest}`, and is read and answered in its form; without the header
+it gets the newest, `{newest}`. The answer names the version it is written in. A version that was
+never published is refused (400 `API_VERSION_UNKNOWN`). An answer of an older version says in
+`Deprecation` (RFC 9745) since when it is superseded and in `Sunset` (RFC 8594) until when it is
+served, a year at least. New operations, and new fields of answers, make no new version: ignore what
+you do not know. A repetition under the same key and version is answered with the same bytes.
+
+This document describes the newest. What changed:
+
+{changes}
 
 ## What borrowers sign
 
@@ -73,6 +88,8 @@ def describe(chain: ChainSettings | None) -> str:
     proof = (example.TENANT, example.USER_ID, example.WALLET, example.ISSUED_AT)
     accepted = (example.TERMS_HASH, example.WALLET, example.NONCE, example.DEADLINE)
     return _TEXT.format(
+        newest=VERSIONS.newest,
+        changes="\n".join(f"- `{each.version}`: {each.about}" for each in VERSIONS.changes),
         venue=_venue(chain),
         private_key=example.PRIVATE_KEY,
         terms_type=TERMS_TYPE,

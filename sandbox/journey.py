@@ -193,7 +193,7 @@ class Journey:
     # The operators' steps, each about the open review of this application or its applicant.
 
     async def _decide(self, step: Step) -> None:
-        body = {"approved": step.do == "approve", "reason": step.reason}
+        body = {"decision": step.do, "reason": step.reason}
         await self._review_step(step, "decision", body)
 
     async def _request_information(self, step: Step) -> None:

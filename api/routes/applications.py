@@ -33,6 +33,8 @@ from api.schemas.application_answers import (
     SubmittedAnswer,
 )
 from api.schemas.applications import AcceptBody, ApplicationBody
+from api.versions import HEADER
+from api.versions_changes import VERSIONS
 from models.domain.application import ApplicationRef, Stage, State
 from models.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from models.domain.failpoints import failpoint
@@ -226,7 +228,11 @@ def _submitted(application: ApplicationRef) -> StoredAnswer:
         stage=Stage.IDENTITY,
         links=links,
     ).model_dump()
-    headers = {"content-type": "application/json", "location": links.self}
+    headers = {
+        "content-type": "application/json",
+        "location": links.self,
+        HEADER: VERSIONS.newest,
+    }
     return StoredAnswer(202, headers, orjson.dumps(document))
 
 

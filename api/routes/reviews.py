@@ -14,6 +14,7 @@ from api.schemas import examples
 from api.schemas.information import AskBody, AskedAnswer, AssignBody, AssignedAnswer
 from api.schemas.reviews import (
     DecidedAnswer,
+    Decision,
     DecisionBody,
     ReviewAnswer,
     ReviewDetailAnswer,
@@ -98,7 +99,8 @@ async def decide(
     write = await write_key(request, principal, f"POST /api/v1/reviews/{review_id}/decision", key)
 
     async def effect() -> dict[str, Any]:
-        decision = ReviewDecision(review_id, body.approved, principal.subject, body.reason)
+        approved = body.decision is Decision.APPROVE
+        decision = ReviewDecision(review_id, approved, principal.subject, body.reason)
         try:
             ended: str | None = await wired.messages.decide_review(
                 review.workflow_id, decision, write.effect_id
@@ -106,7 +108,7 @@ async def decide(
         except Conflict as refusal:
             ended = _ended_so(await _after(wired, principal, review, refusal), decision, refusal)
         return DecidedAnswer(
-            review_id=review_id, approved=body.approved, status=ended or "open"
+            review_id=review_id, decision=body.decision, status=ended or "open"
         ).model_dump()
 
     return await answer_once(wired, write, effect)

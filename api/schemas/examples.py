@@ -62,7 +62,7 @@ ACCEPTANCE: Final[dict[str, Any]] = {
     "56dcd424aa5ec915766ac14dcb1d0e412a91c3e553c54c985a324bd4940689441b",
 }
 DECISION: Final[dict[str, Any]] = {
-    "approved": True,
+    "decision": "approve",
     "reason": "Employment confirmed by the employer; income covers the instalments.",
 }
 WITHDRAWAL: Final[dict[str, Any]] = {"reason": "I have found another offer."}

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas import examples
 from api.schemas.applications import Message, Text
 from models.domain.views import ReviewView
+
+
+class Decision(StrEnum):
+    """What an operator decides about a review."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
 
 
 class DecisionBody(Message):
@@ -19,7 +27,9 @@ class DecisionBody(Message):
         extra="forbid", frozen=True, json_schema_extra={"examples": [examples.DECISION]}
     )
 
-    approved: Annotated[StrictBool, Field(description="Whether the application goes on.")]
+    decision: Annotated[
+        Decision, Field(description="`approve`: the application goes on; `reject`: it ends.")
+    ]
     reason: Annotated[
         Text, Field(description="Why, in your own words, for the audit trail: 1 to 200 characters.")
     ]
@@ -86,7 +96,7 @@ class DecidedAnswer(BaseModel):
     """The decision is on record."""
 
     review_id: str = Field(description="The review that was decided.")
-    approved: bool = Field(description="What you decided.")
+    decision: Decision = Field(description="What you decided.")
     status: str = Field(
         description="`approved`, `rejected`, or `open` while another person has to approve, too."
     )

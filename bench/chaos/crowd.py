@@ -120,7 +120,7 @@ class Crowd:
                 continue
             await self.http.post(
                 f"/api/v1/reviews/{review_id}/decision",
-                json={"approved": True, "reason": "Seen to by whoever was on duty."},
+                json={"decision": "approve", "reason": "Seen to by whoever was on duty."},
                 headers={**headers, "Idempotency-Key": f"duty-{review_id}-{name}"},
             )
 

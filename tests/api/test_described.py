@@ -51,7 +51,7 @@ ACCEPTANCE = (
     + b"ab" * 65 + b'"}'
 )  # fmt: skip
 BODIES = [
-    b"", b"{}", b"{", b"[]", b"x" * 70_000, ACCEPTANCE, b'{"approved": true, "reason": "fine"}',
+    b"", b"{}", b"{", b"[]", b"x" * 70_000, ACCEPTANCE, b'{"decision": "approve", "reason": "fine"}',
     b'{"items": ["EXPLANATION"], "message": "why"}', b'{"assignee": "uma", "reason": "hers"}',
     b'{"request_id": "inf_' + b"0" * 32 + b'", "answers": [{"item": "EXPLANATION", "text": "so"}]}',
     b'{"how": "by hand"}', b'{"payloads": 7}', b'{"payloads": []}',

@@ -287,7 +287,7 @@ def body_of(application_body: dict[str, Any]) -> Callable[[str], dict[str, Any]]
 
     def body(path: str) -> dict[str, Any]:
         if path.endswith("/decision"):
-            return {"approved": True, "reason": "fine"}
+            return {"decision": "approve", "reason": "fine"}
         if path.endswith("/accept"):
             return {
                 "offer_id": "off_" + "0" * 32, "terms_hash": "0x" + "0" * 64,

@@ -96,7 +96,7 @@ BAD_ACCEPTANCE: dict[str, list[Any]] = {
     "signature": SIGNATURES,
 }  # fmt: skip
 BAD_DECISION: dict[str, list[Any]] = {
-    "approved": [None, "true", 1, 0, "yes", []],
+    "decision": [None, "", "approved", "Approve", True, 1, []],
     "reason": TEXTS,
 }
 
@@ -139,7 +139,7 @@ def test_an_acceptance_is_refused_for(path: str, value: Any) -> None:
 @pytest.mark.parametrize(("path", "value"), cases(BAD_DECISION))
 def test_a_decision_is_refused_for(path: str, value: Any) -> None:
     with pytest.raises(ValidationError):
-        DecisionBody.model_validate(changed({"approved": True, "reason": "fine"}, path, value))
+        DecisionBody.model_validate(changed({"decision": "approve", "reason": "fine"}, path, value))
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ async def test_the_sign_in_page_sets_a_cookie_that_opens_the_codec_alone(
         # A cookie travels by itself, so it writes nothing.
         written = await browser.post(
             f"/api/v1/reviews/rev_{'0' * 32}/decision",
-            json={"approved": True, "reason": "cross-site"},
+            json={"decision": "approve", "reason": "cross-site"},
             headers={"Idempotency-Key": "cookie-write"},
         )
         assert written.status_code == 401

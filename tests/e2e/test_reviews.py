@@ -47,12 +47,12 @@ async def _decide(
     review: dict[str, Any],
     headers: dict[str, str],
     *,
-    approved: bool,
+    decision: str,
     key: str | None = None,
 ) -> httpx.Response:
     return await world.http.post(
         f"/api/v1/reviews/{review['review_id']}/decision",
-        json={"approved": approved, "reason": "Seen the documents."},
+        json={"decision": decision, "reason": "Seen the documents."},
         headers={**headers, "Idempotency-Key": key or secrets.token_urlsafe(16)},
     )
 
@@ -86,21 +86,21 @@ async def test_a_thin_file_is_rejected_by_a_named_underwriter(world: World) -> N
         "nobody": ({}, 401),
     }
     for who, (headers, status) in refused.items():
-        answer = await _decide(world, review, headers, approved=True)
+        answer = await _decide(world, review, headers, decision="approve")
         assert answer.status_code == status, who
     assert (await person.view(view["application_id"]))["state"] == "in_review"
 
     key = secrets.token_urlsafe(16)
-    decided = await _decide(world, review, colleague, approved=False, key=key)
+    decided = await _decide(world, review, colleague, decision="reject", key=key)
     assert decided.status_code == 200, decided.text
     ended = await world.until(person, view["application_id"], "rejected")
     assert "THIN_FILE" in {reason["code"] for reason in ended["reasons"]}
     [audited] = await _audited(world, person, "review.rejected")
     assert (audited["actor"], audited["subject_id"]) == ("una-underwriter", view["application_id"])
 
-    repeated = await _decide(world, review, colleague, approved=False, key=key)
+    repeated = await _decide(world, review, colleague, decision="reject", key=key)
     assert (repeated.status_code, repeated.content) == (200, decided.content)
-    too_late = await _decide(world, review, colleague, approved=True)
+    too_late = await _decide(world, review, colleague, decision="approve")
     assert too_late.status_code == 409
     [row] = await world.truth.rows("SELECT * FROM reviews WHERE tenant_id = $1", tenant)
     assert (row["status"], row["decided_by"]) == ("rejected", "una-underwriter")
@@ -112,7 +112,7 @@ async def test_an_approved_review_leads_on_to_offers(world: World) -> None:
     assert "DTI_TOO_HIGH" in {reason["code"] for reason in view["reasons"]}
     review = await _open_review(world, person, "credit")
     underwriter = world.staff(_tenant(person), "underwriter", "ugo-underwriter")
-    assert (await _decide(world, review, underwriter, approved=True)).status_code == 200
+    assert (await _decide(world, review, underwriter, decision="approve")).status_code == 200
     offered = await world.until(person, view["application_id"], "offered")
     assert offered["offers"]
     assert offered["reasons"] == []
@@ -125,7 +125,7 @@ async def test_an_approved_thin_file_is_offered_a_price_without_a_score(world: W
     view = await world.apply_until(person, "in_review")
     review = await _open_review(world, person, "credit")
     underwriter = world.staff(_tenant(person), "underwriter")
-    assert (await _decide(world, review, underwriter, approved=True)).status_code == 200
+    assert (await _decide(world, review, underwriter, decision="approve")).status_code == 200
     offered = await world.until(person, view["application_id"], "offered")
     assert offered["score"] is None
     scored = (await world.apply_until(world.person(), "offered"))["offers"][0]
@@ -138,7 +138,7 @@ async def test_what_no_lender_wants_ends_declined(world: World) -> None:
     view = await world.apply_until(person, "in_review")
     review = await _open_review(world, person, "credit")
     underwriter = world.staff(_tenant(person), "underwriter")
-    assert (await _decide(world, review, underwriter, approved=True)).status_code == 200
+    assert (await _decide(world, review, underwriter, decision="approve")).status_code == 200
     ended = await world.until(person, view["application_id"], "declined")
     assert [reason["code"] for reason in ended["reasons"]] == ["NO_OFFER_AVAILABLE"]
     assert ended["missing_offers"][0]["provider_id"] == "first-harbour-bank"
@@ -155,13 +155,13 @@ async def test_a_large_amount_is_a_question_of_compliance(world: World) -> None:
     review = await _open_review(world, person, "eligibility")
     tenant = _tenant(person)
     underwriter = world.staff(tenant, "underwriter")
-    assert (await _decide(world, review, underwriter, approved=True)).status_code == 403
+    assert (await _decide(world, review, underwriter, decision="approve")).status_code == 403
     officer = world.staff(tenant, "compliance_officer", "cleo-officer")
-    assert (await _decide(world, review, officer, approved=True)).status_code == 200
+    assert (await _decide(world, review, officer, decision="approve")).status_code == 200
     # One pair of eyes is not enough, and the same pair is not a second one.
-    assert (await _decide(world, review, officer, approved=True)).status_code == 409
+    assert (await _decide(world, review, officer, decision="approve")).status_code == 409
     second = world.staff(tenant, "compliance_officer", "carl-officer")
-    assert (await _decide(world, review, second, approved=True)).status_code == 200
+    assert (await _decide(world, review, second, decision="approve")).status_code == 200
     await world.until(person, application_id, "offered")
 
 
@@ -173,7 +173,7 @@ async def test_unclear_documents_are_seen_by_a_compliance_officer(world: World) 
     view = await person.view(application_id)
     assert (view["state"], view["stage"]) == ("processing", "identity")
     officer = world.staff(_tenant(person), "compliance_officer", "cleo-officer")
-    assert (await _decide(world, review, officer, approved=True)).status_code == 200
+    assert (await _decide(world, review, officer, decision="approve")).status_code == 200
     await world.until(person, application_id, "offered")
     [approved] = await _audited(world, person, "review.approved")
     [verified] = await _audited(world, person, "kyc.verified")

@@ -126,8 +126,8 @@ async def test_operators_act_on_this_applications_open_review_with_their_own_tok
     assert written == [
         ("information", {"items": ["PROOF_OF_INCOME"], "message": "Please."}),
         ("assignment", {"assignee": "una", "reason": "Away."}),
-        ("decision", {"approved": True, "reason": "Fine."}),
-        ("decision", {"approved": False, "reason": "No."}),
+        ("decision", {"decision": "approve", "reason": "Fine."}),
+        ("decision", {"decision": "reject", "reason": "No."}),
     ]
     tokens = [headers["authorization"] for _, _, headers in api.writes]
     assert tokens[0] == "Bearer token-of-the-applicant"
