@@ -38,11 +38,11 @@ class Record:
         return self.event.tenant_id, self.event.key
 
 
-def record_of(event: Event, max_bytes: int) -> Record:
-    """The record of an event; UnspeakableEvent if it would be larger than `max_bytes`."""
+def envelope_of(event: Event) -> str:
+    """The envelope of an event, as text; UnspeakableEvent if it cannot be written as JSON."""
     try:
         # The standard library's writer: integers of any size stay exact.
-        text = json.dumps(
+        return json.dumps(
             {
                 "specversion": "1.0",
                 "id": event.event_id,
@@ -52,15 +52,27 @@ def record_of(event: Event, max_bytes: int) -> Record:
                 "time": event.recorded_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
                 "datacontenttype": "application/json",
                 "tenant": event.tenant_id,
-                "sequence": f"{event.seq:0{_SEQUENCE_DIGITS}d}",
+                "sequence": sequence_of(event.seq),
                 "data": event.data,
             },
             allow_nan=False,
             ensure_ascii=False,
             separators=(",", ":"),
         )
-        value = text.encode()
     except (TypeError, ValueError) as error:
+        raise UnspeakableEvent("EVENT_NOT_JSON") from error
+
+
+def sequence_of(seq: int) -> str:
+    """A number of the outbox as text of a fixed width, which sorts as the numbers do."""
+    return f"{seq:0{_SEQUENCE_DIGITS}d}"
+
+
+def record_of(event: Event, max_bytes: int) -> Record:
+    """The record of an event; UnspeakableEvent if it would be larger than `max_bytes`."""
+    try:
+        value = envelope_of(event).encode()
+    except UnicodeEncodeError as error:
         raise UnspeakableEvent("EVENT_NOT_JSON") from error
     if len(value) > max_bytes:
         raise UnspeakableEvent("EVENT_TOO_LARGE")

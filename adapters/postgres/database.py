@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Self
 
@@ -99,13 +99,17 @@ class Session:
     async def listen(self, channel: str) -> asyncio.Event:
         """An event that is set whenever somebody commits a notification on the channel."""
         heard = asyncio.Event()
+        await self.hear(channel, lambda _: heard.set())
+        return heard
 
-        def notified(*_: object) -> None:
-            heard.set()
+    async def hear(self, channel: str, heard: Callable[[str], None]) -> None:
+        """Call `heard` with what each notification on the channel says, once it is committed."""
+
+        def notified(*told: Any) -> None:
+            heard(told[-1])
 
         await self._connection.add_listener(channel, notified)
         self._listeners.append((channel, notified))
-        return heard
 
     async def leave(self) -> None:
         """Leave the connection as it was found, its lock given back; or not at all.

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+
+# What an applicant, and who acts for applicants, is told of while an application goes its way: the
+# steps that the application itself shows. Nothing of how people decide, and nothing of screening.
+APPLICANT_EVENTS: Final = frozenset(
+    {
+        "application.submitted", "application.started", "application.funded",
+        "application.declined", "application.withdrawn", "application.expired",
+        "application.blocked", "application.rejected",
+        "eligibility.decided", "evidence.recorded", "risk.assessed", "credit.decided",
+        "offers.collected", "offer.accepted", "offer.confirmed",
+        "settlement.signed", "settlement.broadcast", "settlement.included", "settlement.reorged",
+        "settlement.adopted", "settlement.failed",
+        "information.requested", "information.provided", "notice.delivered",
+    }
+)  # fmt: skip
+APPLICANT_FACTS: Final = frozenset(
+    {
+        "subject_id", "stage", "state", "offer_id", "settlement_id", "tx_hash", "block_number",
+        "request_id", "notice_id",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +44,32 @@ class Event:
     data: dict[str, Any]
     recorded_at: datetime
     attempts: int = 0  # how often the broker refused it
+
+    def for_applicants(self) -> Event | None:
+        """The event as applicants may know it; None where they may not."""
+        if self.type not in APPLICANT_EVENTS:
+            return None
+        facts = {name: fact for name, fact in self.data.items() if name in APPLICANT_FACTS}
+        return replace(self, data=facts)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedEvent:
+    """An event with the applicant it concerns; `owner` is None where it is of no application."""
+
+    event: Event
+    owner: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How far the numbers of events have gone.
+
+    Up to `settled`, whatever will ever be visible is; up to `drawn`, numbers are given out.
+    """
+
+    settled: int
+    drawn: int
 
 
 @dataclass(frozen=True, slots=True)

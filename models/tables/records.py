@@ -80,6 +80,7 @@ class OutboxRow(SQLModel, table=True):
     __tablename__ = "outbox"
     __table_args__ = (
         sa.UniqueConstraint("event_id", name="outbox_event"),
+        sa.Index("outbox_by_tenant", "tenant_id", "seq"),
         sa.Index("outbox_unpublished", "seq", postgresql_where=sa.text("published_at IS NULL")),
         sa.Index(
             "outbox_parked",

@@ -53,7 +53,7 @@ GRANTS: dict[str, tuple[str, str, str]] = {
     "audit_log": ("SELECT, INSERT", "INSERT", "SELECT, INSERT"),
     "audit_unsealed": ("INSERT", "INSERT", "SELECT, INSERT, DELETE"),
     "audit_seals": ("", "", "SELECT, INSERT"),
-    "outbox": ("INSERT", "INSERT", "SELECT, INSERT, UPDATE"),
+    "outbox": ("SELECT, INSERT", "INSERT", "SELECT, INSERT, UPDATE"),
 }
 
 # (table, role, commands) that reach beyond one tenant.
@@ -140,30 +140,66 @@ def _guard_audit_trail() -> None:
 
 
 def _order_events() -> None:
-    """Events of one key become visible in the order of their numbers, and wake the relay.
+    """Events of one key become visible in the order of their numbers, and wake who waits for them.
 
     A number is drawn before its transaction commits, so without this a later number could be seen
     (and published) first. Whoever writes an event of a key holds that key until it commits, and
     draws the number only then; no writer has to remember anything. Keys stay independent.
+
+    Between keys a later number may still be seen first. `settled_events` tells up to which number
+    that is over, for whoever reads on from a number: every writer holds, from before it draws until
+    it has ended, a shared lock named by a number below its own. The lock is never waited for; it
+    is a mark that ends with the transaction, however that ends.
     """
     op.execute(
         "CREATE FUNCTION order_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         "PERFORM pg_advisory_xact_lock(hashtextextended(NEW.tenant_id || ' ' || NEW.key, 0)); "
+        "PERFORM pg_advisory_xact_lock_shared("
+        f"{DRAWING_EVENTS}, (drawn_events() & {_LOW_BITS})::int); "
         "NEW.seq := nextval('outbox_seq_seq'); "
         "RETURN NEW; END $$"
     )
+    op.execute(
+        "CREATE FUNCTION drawn_events() RETURNS bigint LANGUAGE sql VOLATILE AS "
+        "$$ SELECT coalesce(pg_sequence_last_value('outbox_seq_seq'), 0) $$"
+    )
+    op.execute(_SETTLED_EVENTS)
     op.execute(
         "CREATE TRIGGER outbox_in_order BEFORE INSERT ON outbox "
         "FOR EACH ROW EXECUTE FUNCTION order_event()"
     )
     op.execute(
-        "CREATE FUNCTION wake_relay() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN PERFORM pg_notify('outbox', ''); RETURN NULL; END $$"
+        "CREATE FUNCTION tell_of_event() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_notify('outbox', NEW.tenant_id); RETURN NULL; END $$"
     )
     op.execute(
-        "CREATE TRIGGER outbox_wakes_relay AFTER INSERT ON outbox "
-        "FOR EACH STATEMENT EXECUTE FUNCTION wake_relay()"
+        "CREATE TRIGGER outbox_tells AFTER INSERT ON outbox "
+        "FOR EACH ROW EXECUTE FUNCTION tell_of_event()"
     )
+
+
+# First number of the advisory locks of transactions that draw event numbers; the second holds the
+# lower bits of a number, which is enough to tell it from those drawn within one transaction.
+DRAWING_EVENTS = 7303
+_LOW_BITS = 2**31 - 1
+
+# The order of the three steps matters: who draws after the first gets a higher number than it read;
+# who drew before it has ended, or its mark is among those read. Whoever reads rows after this sees
+# all there will ever be up to `settled`.
+_SETTLED_EVENTS = f"""
+CREATE FUNCTION settled_events(OUT settled bigint, OUT drawn bigint)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE marks bigint[];
+BEGIN
+  settled := drawn_events();
+  SELECT array_agg(objid::bigint) INTO marks FROM pg_locks
+   WHERE locktype = 'advisory' AND classid = {DRAWING_EVENTS} AND objsubid = 2
+     AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+  drawn := drawn_events();
+  SELECT least(settled, min(drawn - ((drawn - mark) & {_LOW_BITS}))) INTO settled
+    FROM unnest(marks) AS mark;
+END $$
+"""  # noqa: S608 - numbers of our own
 
 
 def downgrade() -> None:
