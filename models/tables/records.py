@@ -103,3 +103,18 @@ class OutboxRow(SQLModel, table=True):
     )
     parked_at: datetime | None = moment(nullable=True)
     parked_because: str | None = text(nullable=True)
+
+
+class RateLimitRow(SQLModel, table=True):
+    """A token bucket by the moment it will be full; unlogged: a crash of the server forgets it.
+
+    `granted` is what the last request took: an insert that meets a row can only say so through it.
+    """
+
+    __tablename__ = "rate_limits"
+    __table_args__ = {"prefixes": ["UNLOGGED"]}
+
+    tenant_id: str = text_key()
+    key: str = text_key()
+    full_at_us: int = whole()
+    granted: int = whole()

@@ -232,6 +232,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "route", "key"),
     )
     op.create_table(
+        "rate_limits",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("full_at_us", sa.BigInteger(), nullable=False),
+        sa.Column("granted", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "key"),
+        prefixes=["UNLOGGED"],
+    )
+    op.create_table(
         "kyc_profiles",
         sa.Column("tenant_id", sa.Text(), nullable=False),
         sa.Column("user_id", sa.Text(), nullable=False),

@@ -17,7 +17,7 @@ depends_on = None
 ROLES = ("caas_app", "caas_chain", "caas_relay")
 
 TABLES = (
-    "applications", "start_intents", "idempotency_keys", "decisions", "reviews",
+    "applications", "start_intents", "idempotency_keys", "rate_limits", "decisions", "reviews",
     "subject_keys", "kyc_profiles", "kyc_waiters", "kyc_verifications", "callback_events",
     "information_requests", "notices",
     "evidence", "assessments", "offer_searches", "offers", "loans",
@@ -31,6 +31,7 @@ GRANTS: dict[str, tuple[str, str, str]] = {
     "applications": ("SELECT, INSERT, UPDATE", "SELECT, UPDATE", ""),
     "start_intents": ("SELECT, INSERT, DELETE", "", "SELECT"),
     "idempotency_keys": ("SELECT, INSERT, UPDATE, DELETE", "", ""),
+    "rate_limits": ("SELECT, INSERT, UPDATE, DELETE", "", ""),
     "decisions": ("SELECT, INSERT", "", ""),
     "reviews": ("SELECT, INSERT, UPDATE", "", ""),
     "subject_keys": ("SELECT, INSERT, UPDATE", "", ""),
