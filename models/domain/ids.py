@@ -8,8 +8,13 @@ import time
 from typing import Final
 
 PREFIXES: Final = frozenset(
-    {"app", "off", "ver", "rev", "ass", "dec", "set", "loan", "evt", "led", "ntc", "inf"}
-)
+    {
+        "app", "off", "ver", "rev", "ass", "dec", "set", "loan", "evt", "led", "ntc", "inf",
+        "usr", "ses", "inv", "svc", "key",
+    }
+)  # fmt: skip
+# The tenant of what belongs to no tenant.
+PLATFORM: Final = "platform"
 _ID_PATTERN: Final = re.compile(r"^[a-z]{3,4}_[0-9a-f]{32}$")
 _NAME_PATTERN: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,63}$")
 

@@ -1,6 +1,7 @@
 """SQLModel rows: they define the schema that Alembic migrates and the adapters query."""
 
 from models.tables import (
+    accounts,
     applications,
     correspondence,
     identity,
@@ -11,6 +12,7 @@ from models.tables import (
 )
 
 __all__ = [
+    "accounts",
     "applications",
     "correspondence",
     "identity",

@@ -583,6 +583,183 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tenant_id", "entry_id", "account"),
     )
+    _create_accounts()
+
+
+def _create_accounts() -> None:
+    op.create_table(
+        "tenants",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("registration_open", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("opened_by", sa.Text(), nullable=False),
+        sa.Column(
+            "opened_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("tenant_id"),
+    )
+    op.create_table(
+        "users",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("login_index", sa.Text(), nullable=False),
+        sa.Column("password_hash", sa.Text(), nullable=False),
+        sa.Column("roles", JSONB(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("sealed_profile", sa.LargeBinary(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "user_id"),
+        sa.UniqueConstraint("tenant_id", "login_index", name="users_login"),
+    )
+    op.create_table(
+        "login_attempts",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("login_index", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("wait_until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "login_index"),
+    )
+    op.create_table(
+        "invitations",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("invitation_id", sa.Text(), nullable=False),
+        sa.Column("code_hash", sa.Text(), nullable=False),
+        sa.Column("login_index", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("sealed_email", sa.LargeBinary(), nullable=True),
+        sa.Column("roles", JSONB(), nullable=False),
+        sa.Column("invited_by", sa.Text(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted_by", sa.Text(), nullable=True),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "invitation_id"),
+    )
+    op.create_table(
+        "sessions",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("session_id", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("scopes", JSONB(), nullable=True),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_because", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "session_id"),
+    )
+    op.create_index("sessions_by_user", "sessions", ["tenant_id", "user_id"], unique=False)
+    op.create_table(
+        "refresh_tokens",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("token_hash", sa.Text(), nullable=False),
+        sa.Column("session_id", sa.Text(), nullable=False),
+        sa.Column(
+            "issued_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "token_hash"),
+    )
+    op.create_index(
+        "refresh_tokens_by_session", "refresh_tokens", ["tenant_id", "session_id"], unique=False
+    )
+    op.create_table(
+        "revocations",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("revoked_id", sa.Text(), nullable=False),
+        sa.Column(
+            "revoked_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "revoked_id"),
+    )
+    op.create_index("revocations_by_time", "revocations", ["revoked_at"], unique=False)
+    op.create_table(
+        "service_accounts",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("service_account_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("roles", JSONB(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "service_account_id"),
+    )
+    op.create_table(
+        "api_keys",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("service_account_id", sa.Text(), nullable=False),
+        sa.Column("key_hash", sa.Text(), nullable=False),
+        sa.Column("scopes", JSONB(), nullable=True),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("replaced_by", sa.Text(), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "key_id"),
+    )
+    op.create_index(
+        "api_keys_by_account", "api_keys", ["tenant_id", "service_account_id"], unique=False
+    )
+    op.create_table(
+        "signing_keys",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("kid", sa.Text(), nullable=False),
+        sa.Column("algorithm", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("sealed_private", sa.LargeBinary(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("active_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "kid"),
+    )
 
 
 def downgrade() -> None:

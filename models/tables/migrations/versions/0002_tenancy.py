@@ -24,6 +24,8 @@ TABLES = (
     "settlements", "chain_attempts", "chain_accounts",
     "ledger_entries", "ledger_postings",
     "audit_log", "audit_unsealed", "audit_seals", "outbox",
+    "tenants", "users", "login_attempts", "invitations", "sessions", "refresh_tokens",
+    "revocations", "service_accounts", "api_keys", "signing_keys",
 )  # fmt: skip
 
 # table: (caas_app, caas_chain, caas_relay)
@@ -55,6 +57,16 @@ GRANTS: dict[str, tuple[str, str, str]] = {
     "audit_unsealed": ("INSERT", "INSERT", "SELECT, INSERT, DELETE"),
     "audit_seals": ("", "", "SELECT, INSERT"),
     "outbox": ("SELECT, INSERT", "INSERT", "SELECT, INSERT, UPDATE"),
+    "tenants": ("SELECT, INSERT, UPDATE", "", ""),
+    "users": ("SELECT, INSERT, UPDATE", "", ""),
+    "login_attempts": ("SELECT, INSERT, UPDATE, DELETE", "", ""),
+    "invitations": ("SELECT, INSERT, UPDATE", "", ""),
+    "sessions": ("SELECT, INSERT, UPDATE, DELETE", "", ""),
+    "refresh_tokens": ("SELECT, INSERT, UPDATE, DELETE", "", ""),
+    "revocations": ("SELECT, INSERT, UPDATE, DELETE", "", ""),
+    "service_accounts": ("SELECT, INSERT", "", ""),
+    "api_keys": ("SELECT, INSERT, UPDATE", "", ""),
+    "signing_keys": ("SELECT, INSERT, UPDATE", "", ""),
 }
 
 # (table, role, commands) that reach beyond one tenant.
@@ -69,6 +81,8 @@ CROSS_TENANT = (
     ("settlements", "caas_chain", ("SELECT", "UPDATE")),
     ("chain_attempts", "caas_chain", ("SELECT", "UPDATE")),
     ("chain_accounts", "caas_chain", ("SELECT", "UPDATE")),
+    # Every process honours every tenant's revocations; they are ids and times alone.
+    ("revocations", "caas_app", ("SELECT",)),
 )
 
 # (table, role, columns): whose a thing is and where it stands, of all tenants; nothing sealed.
