@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.description import describe
 from api.errors import install, problem_response, refusals
 from api.limits import RequestFrame
+from api.openapi import DescribedAPI, operation_id
 from api.routes import applicants, applications, callbacks, codec, health, reviews
 from api.versions import VersionHeaders
 from api.versions_changes import RETIRING_OPERATIONS, VERSIONS
@@ -54,13 +55,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.services = services
             yield
 
-    app = FastAPI(
+    app = DescribedAPI(
         title="Credit-as-a-Service",
         version="0.1.0",
         description=describe(settings.chain),
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
     app.state.web_ui = _web_ui(settings.temporal)
     for router, statuses in REFUSALS:

@@ -55,7 +55,7 @@ def problem_response(
     )
 
 
-_TITLES: Final = {
+TITLES: Final = {
     "REQUEST_IN_FLIGHT": "A request with this idempotency key is still in flight.",
     "IDEMPOTENCY_KEY_REUSED": "This idempotency key was used for another request.",
     "OFFER_EXPIRED": "The offer has expired.",
@@ -111,7 +111,7 @@ _MEANINGS: Final = {
     500: "Something went wrong on our side.",
     503: "A service we depend on is away; try again after `Retry-After` seconds.",
 }
-_PROBLEM_SCHEMA: Final = {
+PROBLEM_SCHEMA: Final = {
     "type": "object",
     "title": "Problem",
     "description": "Problem details (RFC 9457).",
@@ -149,7 +149,7 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": _MEANINGS[status],
-            "content": {MEDIA_TYPE: {"schema": _PROBLEM_SCHEMA}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
         for status in statuses
     }
@@ -191,7 +191,7 @@ def _pointer(place: Sequence[Any], reason: str) -> str:
 
 def domain_problem(error: CreditError) -> Response:
     """The status each kind of domain error has at the front door."""
-    title = _TITLES.get(error.code, "The request was refused.")
+    title = TITLES.get(error.code, "The request was refused.")
     if isinstance(error, NotFound):
         return problem_response(404, "NOT_FOUND", "There is nothing here.")
     if isinstance(error, Conflict):

@@ -9,6 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from api.errors import MEDIA_TYPE
+
 FILLED = {
     "/api/v1/applications": ["/api/v1/applications"],
     "/api/v1/applications/{application_id}": [
@@ -42,6 +44,7 @@ FILLED = {
     "/callbacks/{vendor}": ["/callbacks/x", "/callbacks/identity"],
     "/codec/decode": ["/codec/decode"],
     "/codec/encode": ["/codec/encode"],
+    "/graphql": ["/graphql"],
     "/healthz": ["/healthz"],
     "/readyz": ["/readyz"],
 }  # fmt: skip
@@ -54,7 +57,7 @@ BODIES = [
     b"", b"{}", b"{", b"[]", b"x" * 70_000, ACCEPTANCE, b'{"decision": "approve", "reason": "fine"}',
     b'{"items": ["EXPLANATION"], "message": "why"}', b'{"assignee": "uma", "reason": "hers"}',
     b'{"request_id": "inf_' + b"0" * 32 + b'", "answers": [{"item": "EXPLANATION", "text": "so"}]}',
-    b'{"how": "by hand"}', b'{"payloads": 7}', b'{"payloads": []}',
+    b'{"query": "{"}', b'{"query": "{applications{edges{node{state}}}}"}', b'{"how": "by hand"}', b'{"payloads": 7}', b'{"payloads": []}',
 ]  # fmt: skip
 ROLES = [None, "applicant", "integrator", "underwriter", "compliance_officer", "support"]
 
@@ -83,4 +86,7 @@ async def test_no_status_is_given_that_is_not_described(
                     assert answer.status_code < 500, (asked, answer.text)
                     if answer.content:
                         media = answer.headers["content-type"].partition(";")[0]
-                        assert media in described[str(answer.status_code)]["content"], asked
+                        content = described[str(answer.status_code)]["content"]
+                        assert media in content, asked
+                        if media == MEDIA_TYPE:
+                            assert answer.json()["code"] in content[media]["examples"], asked

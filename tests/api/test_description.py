@@ -24,7 +24,7 @@ from adapters.identity.callback_signature import (
 from adapters.identity.verifier_mapping import _CheckCompleted, parse_callback
 from api.app import create_app
 from api.description import TERMS_TYPE, describe
-from api.errors import _TITLES
+from api.errors import TITLES
 from api.routes.applications import WALLET_PROOF_AGE_S, WALLET_PROOF_SKEW_S
 from api.schemas import examples, wire
 from api.schemas.applications import AcceptBody, ApplicationBody
@@ -181,4 +181,4 @@ def published(path: Path) -> set[str]:
 def test_every_code_a_client_may_meet_has_a_title(module: str) -> None:
     codes = published(ROOT / module)
     assert codes
-    assert codes <= set(_TITLES), codes - set(_TITLES)
+    assert codes <= set(TITLES), codes - set(TITLES)

@@ -1,0 +1,158 @@
+"""The catalogue of problems: every published code, where it may be met, and what to do about it.
+
+`type` of a problem document is the code as a URN, so it names no host; what it means is told in the
+description of each operation that may answer it, and in docs/problems.md, which is made of this.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from api.errors import HTTP_REFUSALS, TITLES, TYPE_PREFIX
+
+ANYWHERE: Final = ""
+WRITES: Final = r"(POST|PUT|PATCH|DELETE) /api/v1/"
+BODIES: Final = r"(POST|PUT|PATCH) "
+APPLY: Final = r"POST /api/v1/applications\Z"
+OWN: Final = r"POST /api/v1/applications/\{application_id\}/"
+ACCEPT: Final = OWN + r"accept\Z"
+WITHDRAW: Final = OWN + r"withdraw\Z"
+INFORM: Final = OWN + r"information\Z"
+REVIEWS: Final = r"POST /api/v1/reviews/\{review_id\}/"
+DECIDE: Final = REVIEWS + r"decision\Z"
+ASK: Final = REVIEWS + r"information\Z"
+CALLBACKS: Final = r"POST /callbacks/"
+CODEC: Final = r"POST /codec/"
+BY_UPDATE: Final = f"{ACCEPT}|{WITHDRAW}|{REVIEWS}"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A code: its status, the operations that may answer it (a pattern), and what to do."""
+
+    code: str
+    status: int
+    where: str
+    advice: str
+    own_title: str = ""  # where the title is not one of a domain error's
+
+    @property
+    def title(self) -> str:
+        """For people, as the problem document has it."""
+        return self.own_title or TITLES[self.code]
+
+    def may_come_from(self, method: str, path: str) -> bool:
+        """Whether the operation may answer it."""
+        return re.match(self.where, f"{method.upper()} {path}") is not None
+
+    def example(self) -> dict[str, Any]:
+        """The problem document."""
+        document: dict[str, Any] = {
+            "type": TYPE_PREFIX + self.code.lower().replace("_", "-"),
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+        }
+        if self.code == "VALIDATION_FAILED":
+            document["errors"] = [{"pointer": "/body/amount_minor", "reason": "greater_than"}]
+        return document
+
+
+def _framework(status: int, where: str, advice: str) -> Published:
+    code, title = HTTP_REFUSALS[status]
+    return Published(code, status, where, advice, title)
+
+
+_AWAY: Final = "A service we depend on is away; try again."
+
+CATALOGUE: Final[tuple[Published, ...]] = (
+    _framework(400, BODIES, "Send one JSON object: UTF-8, no NaN, no key twice."),
+    Published("API_VERSION_UNKNOWN", 400, r"\w+ /api/v1/", "Name a published version, or none.",
+              "There is no such version of the API."),
+    Published("IDEMPOTENCY_KEY_MISSING", 400, WRITES, "Draw a random key for each new write.",
+              "Every write needs an Idempotency-Key."),
+    Published("IDEMPOTENCY_KEY_MALFORMED", 400, WRITES, "A UUID will do.",
+              "8 to 128 printable ASCII characters."),
+    Published("UNAUTHENTICATED", 401, r"(?!\w+ /callbacks/)", "Get a new access token.",
+              "A valid access token is needed."),
+    Published("CALLBACK_SIGNATURE_INVALID", 401, CALLBACKS,
+              "Sign the body's bytes as they travel, under the shared secret.",
+              "The callback's signature is not valid."),
+    Published("CALLBACK_TIMESTAMP_INVALID", 401, CALLBACKS, "Set the clock, and sign each anew.",
+              "The callback's signature is not valid."),
+    Published("NOT_ALLOWED", 403, ANYWHERE, "Ask a colleague whose role allows it.",
+              "Your role does not allow this."),
+    _framework(404, ANYWHERE, "Check the id; another tenant's answers alike."),
+    _framework(405, ANYWHERE, "Use a method this document names."),
+    Published("REQUEST_IN_FLIGHT", 409, WRITES, "Wait a moment and repeat it under the same key."),
+    Published("ALREADY_ACCEPTED", 409, f"{ACCEPT}|{WITHDRAW}", "Follow the application instead."),
+    Published("OFFER_EXPIRED", 409, ACCEPT, "Choose another offer, or apply again."),
+    Published("OFFER_NOT_OPEN", 409, ACCEPT, "Choose an offer that is open."),
+    Published("APPLICATION_NOT_WAITING", 409, BY_UPDATE, "Look at the application's state."),
+    Published("APPLICATION_CLOSED", 409, f"{OWN}|{REVIEWS}", "Apply again; what ended stays so."),
+    Published("SETTLEMENT_SIGNED", 409, WITHDRAW, "The loan is being paid out; repay it."),
+    Published("INFORMATION_REQUEST_CLOSED", 409, INFORM, "Nothing: it is no longer waited for."),
+    Published("REVIEW_NOT_OPEN", 409, REVIEWS, "Show the review: somebody has decided it."),
+    Published("REVIEW_ASSIGNED", 409, DECIDE, "Leave it to the assignee, or have it reassigned."),
+    Published("FOUR_EYES_NEEDED", 409, DECIDE, "Ask a colleague to approve, too."),
+    Published("INFORMATION_AWAITED", 409, ASK, "Wait for the answer, or decide without."),
+    Published("NOT_RECORDED", 409, REVIEWS, "Repeat it under a new key."),
+    _framework(413, ANYWHERE, "Send less."),
+    _framework(415, BODIES, "Say `Content-Type: application/json`."),
+    Published("VALIDATION_FAILED", 422, ANYWHERE, "`errors` tells where and why.",
+              "The request is not acceptable."),
+    Published("IDEMPOTENCY_KEY_REUSED", 422, WRITES, "Draw a new key for another request."),
+    Published("USER_ID_MISSING", 422, APPLY, "Name the person in `user_id`."),
+    Published("CURRENCY_NOT_SETTLED", 422, APPLY, "Apply in a currency that is paid out here."),
+    Published("WALLET_PROOF_INVALID", 422, APPLY, "Sign `WalletOwnership` anew, by the wallet."),
+    Published("PERSON_ERASED", 422, f"{APPLY}|{OWN}", "Use a new `user_id`."),
+    Published("OFFER_UNKNOWN", 422, ACCEPT, "Name an offer of this application."),
+    Published("TERMS_HASH_MISMATCH", 422, ACCEPT, "Sign the offer's own `terms_hash`."),
+    Published("BORROWER_MISMATCH", 422, ACCEPT, "Sign with the application's wallet."),
+    Published("ACCEPTANCE_DEADLINE_TOO_SOON", 422, ACCEPT, "Sign with a later deadline."),
+    Published("SIGNATURE_INVALID", 422, ACCEPT, "Check your signing against the example."),
+    Published("NONCE_TOO_LARGE", 422, ACCEPT, "Draw one below 2^256."),
+    Published("INFORMATION_INCOMPLETE", 422, INFORM, "Answer what was asked, each once."),
+    Published("CALLBACK_MALFORMED", 422, CALLBACKS, "Send the documented fields."),
+    Published("PAYLOADS_MALFORMED", 422, CODEC, "Send payloads of Temporal's codec protocol."),
+    Published("INTERNAL_ERROR", 500, ANYWHERE, "Tell us the answer's `X-Request-Id`.",
+              "Something went wrong on our side."),
+    Published("DATABASE_UNAVAILABLE", 503, ANYWHERE, "Repeat it after `Retry-After`.", _AWAY),
+    Published("READING_ENDED", 503, r"\w+ /graphql", "Repeat it, asking for less at once.",
+              "The request has ended."),
+    Published("TEMPORAL_UNAVAILABLE", 503, f"{BY_UPDATE}|{CALLBACKS}|{OWN}",
+              "Repeat it after `Retry-After`, under the same key.", _AWAY),
+    Published("NO_WORKER_ANSWERED", 503, BY_UPDATE,
+              "Repeat it after `Retry-After`, under the same key.", _AWAY),
+    Published("REVIEW_NOT_READY", 503, REVIEWS, "Repeat it after `Retry-After`.", _AWAY),
+)  # fmt: skip
+
+
+def answered_by(method: str, path: str, status: int) -> list[Published]:
+    """What an operation may be refused with under a status."""
+    return [
+        each for each in CATALOGUE if each.status == status and each.may_come_from(method, path)
+    ]
+
+
+def catalogue_page() -> str:
+    """docs/problems.md."""
+    lines = [
+        "# Problems",
+        "",
+        "Refusals are problem details (RFC 9457, `application/problem+json`). `code` is stable and",
+        "never reused; `type` is the code as a URN (`urn:caas:problem:request-in-flight`), which",
+        "names no host; `title` is for people and may change. Nothing that was sent is echoed. The",
+        "API's description lists with each operation which of them it may answer.",
+        "",
+        "This page is made of `api/problems.py` by `make client`.",
+        "",
+        "| code | status | means | what to do |",
+        "|---|---|---|---|",
+        *(f"| `{each.code}` | {each.status} | {each.title} | {each.advice} |"
+          for each in sorted(CATALOGUE, key=lambda each: (each.status, each.code))),
+        "",
+    ]  # fmt: skip
+    return "\n".join(lines)
