@@ -318,6 +318,8 @@ class APISettings(Section):
     max_headers: int = Field(default=64, ge=16, le=256)
     header_timeout_s: float = Field(default=10.0, ge=0.1, le=60)
     max_body_bytes: int = Field(default=65_536, ge=1_024, le=1_048_576)
+    # Whether callers may ask GraphQL for its schema, which is published anyway.
+    graphql_introspection: bool = True
     body_timeout_s: float = Field(default=10.0, ge=0.1, le=120)
     # How long an answer may take, and how many may be worked on at a time.
     request_timeout_s: float = Field(default=30.0, ge=0.1, le=300)

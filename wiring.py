@@ -34,6 +34,7 @@ from adapters.postgres.applications import PostgresApplications
 from adapters.postgres.callbacks import PostgresCallbacks
 from adapters.postgres.database import Database
 from adapters.postgres.decisions import PostgresDecisionRecords
+from adapters.postgres.graph_views import PostgresGraph
 from adapters.postgres.idempotency import IdempotentWrites
 from adapters.postgres.information import PostgresInformation
 from adapters.postgres.kyc import PostgresKYCRecords
@@ -376,6 +377,8 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             reviews=PostgresReviewRecords(database),
             information=PostgresInformation(database),
             callbacks=PostgresCallbacks(database),
+            graph=PostgresGraph(database),
+            graphql_introspection=settings.api.graphql_introspection,
             writes=IdempotentWrites(database),
             # The API takes applications even while Temporal is away; the sweeper starts them later.
             messages=await wiring.messages(lazy=True),

@@ -18,7 +18,7 @@ from api.description import describe
 from api.errors import install, problem_response, refusals
 from api.limits import RequestFrame
 from api.openapi import DescribedAPI, operation_id
-from api.routes import applicants, applications, callbacks, codec, health, reviews
+from api.routes import applicants, applications, callbacks, codec, graphql, health, reviews
 from api.versions import VersionHeaders
 from api.versions_changes import RETIRING_OPERATIONS, VERSIONS
 from settings import Settings, TemporalSettings, settings_or_exit
@@ -29,6 +29,7 @@ REFUSALS: Final = (
     (applications.router, (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)),
     (applicants.router, (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)),
     (reviews.router, (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)),
+    (graphql.router, (400, 401, 403, 413, 415, 422, 500, 503)),
     (callbacks.router, (401, 404, 413, 422, 500, 503)),
     (codec.router, (400, 401, 403, 413, 415, 422, 500, 503)),
     (health.router, (500,)),

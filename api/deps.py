@@ -28,9 +28,12 @@ from adapters.chain.eip712 import (
 from adapters.identity.callback_signature import DEFAULT_TOLERANCE_S as CALLBACK_TOLERANCE_S
 from adapters.identity.callback_signature import verify_callback
 from adapters.identity.verifier_mapping import parse_callback
+from adapters.postgres import graph_views
 from adapters.postgres.applications import PostgresApplications
 from adapters.postgres.callbacks import PostgresCallbacks
 from adapters.postgres.database import Database
+from adapters.postgres.graph_views import GraphSnapshot, PostgresGraph
+from adapters.postgres.graph_views import Source as GraphSource
 from adapters.postgres.idempotency import IdempotentWrites
 from adapters.postgres.information import AnsweredRequest, PostgresInformation
 from adapters.postgres.reviews import PostgresReviewRecords
@@ -47,10 +50,11 @@ from models.domain.offer import SettlementVenue
 from models.domain.writes import StoredAnswer, WriteKey
 
 __all__ = [
-    "CALLBACK_TOLERANCE_S", "AnsweredRequest", "Caller", "IdempotencyKey", "Services",
+    "CALLBACK_TOLERANCE_S", "AnsweredRequest", "Caller", "GraphSnapshot", "GraphSource",
+    "IdempotencyKey", "PostgresGraph", "Services",
     "StrictRoute", "Wired", "acceptance_digest", "acceptance_typed_data", "answer_once",
-    "checksum", "parse_callback", "signed_by", "verify_callback", "wallet_ownership_digest",
-    "wallet_ownership_typed_data", "write_key",
+    "checksum", "graph_views", "parse_callback", "signed_by", "verify_callback",
+    "wallet_ownership_digest", "wallet_ownership_typed_data", "write_key",
 ]  # fmt: skip
 
 SESSION_COOKIE: Final = "caas_session"
@@ -67,6 +71,8 @@ class Services:
     reviews: PostgresReviewRecords
     information: PostgresInformation
     callbacks: PostgresCallbacks
+    graph: PostgresGraph
+    graphql_introspection: bool
     writes: IdempotentWrites
     messages: TemporalMessages
     payloads: PayloadDesk

@@ -54,6 +54,7 @@ class Source(Generic[T]):
 
     table: str
     key: str
+    prefix: str  # of the key's ids
     record: Callable[[Any], T]
     select: str = "SELECT x.* FROM {rows} x"
     order: str = "x.created_at"  # within one application
@@ -62,33 +63,34 @@ class Source(Generic[T]):
 
 
 APPLICATIONS: Final = Source(
-    "applications", "application_id", graph_rows.application_record, _APPLICATIONS,
+    "applications", "application_id", "app", graph_rows.application_record, _APPLICATIONS,
     filters=frozenset({"state", "stage", "user_id"}),
 )  # fmt: skip
 OFFERS: Final = Source(
-    "offers", "offer_id", graph_rows.offer_record,
+    "offers", "offer_id", "off", graph_rows.offer_record,
     order="x.apr_bps, x.total_repayable_minor, x.offer_id",
     filters=frozenset({"status", "provider_id"}),
 )  # fmt: skip
 ASSESSMENTS: Final = Source(
-    "assessments", "application_id", graph_rows.assessment_record, order="x.assessed_at"
+    "assessments", "application_id", "app", graph_rows.assessment_record, order="x.assessed_at"
 )
 LOANS: Final = Source(
-    "loans", "loan_id", graph_rows.loan_record, order="x.booked_at",
+    "loans", "loan_id", "loan", graph_rows.loan_record, order="x.booked_at",
     filters=frozenset({"provider_id"}),
 )  # fmt: skip
 SETTLEMENTS: Final = Source(
-    "settlements", "settlement_id", graph_rows.settlement_record, filters=frozenset({"state"})
-)
+    "settlements", "settlement_id", "set", graph_rows.settlement_record,
+    filters=frozenset({"state"}),
+)  # fmt: skip
 LEDGER: Final = Source(
-    "ledger_entries", "entry_id", graph_rows.ledger_record, _LEDGER,
+    "ledger_entries", "entry_id", "led", graph_rows.ledger_record, _LEDGER,
     order="x.booked_at, x.entry_id", filters=frozenset({"kind", "state"}),
 )  # fmt: skip
 DECISIONS: Final = Source(
-    "decisions", "application_id", graph_rows.decision_record, order="x.decided_at, x.phase"
+    "decisions", "application_id", "app", graph_rows.decision_record, order="x.decided_at, x.phase"
 )
 REVIEWS: Final = Source(
-    "reviews", "review_id", graph_rows.review_record, order="x.created_at, x.review_id",
+    "reviews", "review_id", "rev", graph_rows.review_record, order="x.created_at, x.review_id",
     filters=frozenset({"status", "kind"}), of_applicants=False,
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ from models.domain.risk import MAX_REASONS, SCORE_MAX, SCORE_MIN
 from models.domain.views import ApplicationView
 
 # Outcomes as decisions: what follows is a verb of the lender, not the severity of a rule.
-_DECISIONS: Final = {
+DECISIONS: Final = {
     "allow": "approve",
     "review": "review",
     "enhanced_due_diligence": "review",
@@ -172,7 +172,7 @@ class ApplicationAnswer(BaseModel):
                 for each in applicant_reasons(view.reasons)
             ],
             identity=view.identity,
-            decision=_DECISIONS[view.decision] if view.decision else None,
+            decision=DECISIONS[view.decision] if view.decision else None,
             score=view.score,
             score_reasons=[
                 ScoreReasonAnswer(
