@@ -10,13 +10,11 @@ from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
-from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.description import describe
 from api.errors import install, problem_response, refusals
-from api.limits import RequestFrame
+from api.front_door import FrontDoor
 from api.openapi import DescribedAPI, operation_id
 from api.routes import applicants, applications, callbacks, codec, graphql, health, reviews
 from api.versions import VersionHeaders
@@ -26,13 +24,14 @@ from wiring import api_services
 
 # What the routes of each module may be refused with, beyond what they answer themselves.
 REFUSALS: Final = (
-    (applications.router, (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)),
-    (applicants.router, (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)),
-    (reviews.router, (400, 401, 403, 404, 409, 413, 415, 422, 500, 503)),
-    (graphql.router, (400, 401, 403, 413, 415, 422, 500, 503)),
-    (callbacks.router, (401, 404, 413, 422, 500, 503)),
-    (codec.router, (400, 401, 403, 413, 415, 422, 500, 503)),
-    (health.router, (500,)),
+    (applications.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
+    (applicants.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
+    (reviews.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
+    (graphql.router, (400, 401, 403, 408, 413, 415, 422, 429, 500, 503)),
+    (callbacks.router, (400, 401, 404, 408, 413, 422, 429, 500, 503)),
+    (codec.router, (400, 401, 403, 408, 413, 415, 422, 429, 500, 503)),
+    (health.router, (400, 500)),
+    (health.numbers, (400, 401, 404, 500)),
 )
 
 _DOCS_PAGE: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8">
@@ -54,6 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with api_services(settings) as services:
             app.state.services = services
+            door.open(services)
             yield
 
     app = DescribedAPI(
@@ -71,9 +71,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(codec.pages)
     _serve_docs(app)
     install(app)
-    app.add_middleware(CodecCORS, origin=settings.temporal.ui_origin)
     app.add_middleware(VersionHeaders, versions=VERSIONS, retiring_operations=RETIRING_OPERATIONS)
-    app.add_middleware(RequestFrame, max_body_bytes=settings.api.max_body_bytes)
+    door = FrontDoor.surround(app, settings)
     return app
 
 
@@ -81,24 +80,6 @@ def _web_ui(temporal: TemporalSettings) -> str | None:
     """Where the Temporal Web UI lists our workflows; None where no setting says so."""
     origin = temporal.ui_origin
     return f"{origin}/namespaces/{temporal.namespace}/workflows" if origin else None
-
-
-class CodecCORS:
-    """Lets the Temporal Web UI's origin, and no other, call the codec with its cookie."""
-
-    def __init__(self, app: ASGIApp, origin: str | None) -> None:
-        self._app = app
-        self._codec = CORSMiddleware(
-            app,
-            allow_origins=[origin] if origin else [],
-            allow_credentials=True,
-            allow_methods=["POST"],
-            allow_headers=["content-type", "x-namespace", "authorization"],
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        of_codec = scope["type"] == "http" and scope["path"].startswith("/codec/")
-        await (self._codec if of_codec else self._app)(scope, receive, send)
 
 
 def _serve_docs(app: FastAPI) -> None:

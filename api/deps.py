@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 import orjson
@@ -37,21 +37,24 @@ from adapters.postgres.graph_views import Source as GraphSource
 from adapters.postgres.idempotency import IdempotentWrites
 from adapters.postgres.information import AnsweredRequest, PostgresInformation
 from adapters.postgres.reviews import PostgresReviewRecords
+from adapters.rate_limit.memory import MemoryTokenStore
 from adapters.strict_json import parse_object
 from adapters.temporal import PayloadDesk
 from adapters.workflow_messages import TemporalMessages
 from api.auth import Principal, TokenVerifier, unauthorised
 from api.errors import Problem
+from api.rate_limits import charge_caller
 from api.versions import HEADER, SCOPE_KEY, Change, NotOfThisVersion
 from api.versions_changes import VERSIONS
 from models.domain.errors import Refused, Transient
 from models.domain.failpoints import failpoint
 from models.domain.offer import SettlementVenue
+from models.domain.quota import TokenStore
 from models.domain.writes import StoredAnswer, WriteKey
 
 __all__ = [
     "CALLBACK_TOLERANCE_S", "AnsweredRequest", "Caller", "GraphSnapshot", "GraphSource",
-    "IdempotencyKey", "PostgresGraph", "Services",
+    "IdempotencyKey", "MemoryTokenStore", "PostgresGraph", "Services",
     "StrictRoute", "Wired", "acceptance_digest", "acceptance_typed_data", "answer_once",
     "checksum", "graph_views", "parse_callback", "signed_by", "verify_callback",
     "wallet_ownership_digest", "wallet_ownership_typed_data", "write_key",
@@ -82,6 +85,8 @@ class Services:
     secure_cookies: bool
     callback_secrets: dict[str, tuple[bytes, ...]]
     start_soon: Callable[[Coroutine[Any, Any, None]], None]
+    # Where rate limits are counted together; None: each process by itself.
+    quotas: TokenStore | None = field(default=None, kw_only=True)
 
 
 def services(request: Request) -> Services:
@@ -95,7 +100,13 @@ _bearer = HTTPBearer(auto_error=False, description="An access token (RFC 9068) o
 
 
 async def caller(request: Request, wired: Wired, _: Annotated[Any, Depends(_bearer)]) -> Principal:
-    """Who calls: a bearer token, or the cookie of a signed-in operator."""
+    """Who calls: a bearer token, or the cookie of a signed-in operator; charged for the route."""
+    principal = _recognised(request, wired)
+    await charge_caller(request.scope, principal.tenant_id, principal.subject)
+    return principal
+
+
+def _recognised(request: Request, wired: Services) -> Principal:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return wired.tokens.verify(token.strip())

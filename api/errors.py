@@ -93,6 +93,7 @@ HTTP_REFUSALS: Final = {
     400: ("BODY_MALFORMED", "The body is not a JSON object as we read it."),
     404: ("NOT_FOUND", "There is nothing here."),
     405: ("METHOD_NOT_ALLOWED", "This method is not offered here."),
+    408: ("BODY_TOO_SLOW", "The body did not arrive in time."),
     413: ("BODY_TOO_LARGE", "The body is too large."),
     415: ("MEDIA_TYPE_NOT_READ", "The body's content type is not one this path reads."),
 }
@@ -104,10 +105,12 @@ _MEANINGS: Final = {
     401: "There is no valid access token, or a callback's signature is not valid.",
     403: "Your role does not allow this.",
     404: "There is nothing here; another tenant's id answers alike.",
+    408: "The body did not arrive in time.",
     409: "The state of things does not allow this, or a request with this key is in flight.",
     413: "The body is too large.",
     415: "The body's content type is not one this path reads.",
     422: "The request is well-formed but not acceptable, or its key was used for another one.",
+    429: "Too many requests; try again after `Retry-After` seconds.",
     500: "Something went wrong on our side.",
     503: "A service we depend on is away; try again after `Retry-After` seconds.",
 }

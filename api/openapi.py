@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 
 from api.errors import MEDIA_TYPE, PROBLEM_SCHEMA
 from api.problems import answered_by
+from api.rate_costs import UNCOUNTED
 from api.schemas.answer_examples import ANSWERS
 from api.versions import HEADER, VERSIONED
 from api.versions_changes import RETIRING_OPERATIONS, VERSIONS
@@ -37,6 +38,20 @@ _HEADERS: Final[dict[str, dict[str, Any]]] = {
     "X-Request-Id": {
         "description": "The request's name in our logs; yours, if you sent a proper one.",
         "schema": {"type": "string", "pattern": r"^[A-Za-z0-9._\-]{8,64}$"},
+    },
+    "X-Correlation-Id": {
+        "description": "What the request belongs to, in every log line and call that follows from "
+        "it: yours, if you sent a proper one. Never put personal data into it.",
+        "schema": {"type": "string", "pattern": r"^[A-Za-z0-9._\-]{8,64}$"},
+    },
+    "RateLimit": {
+        "description": "The tightest of your limits: tokens left (`r`), seconds until all are back "
+        "(`t`). Draft RateLimit fields of the IETF; a route may cost several tokens.",
+        "schema": {"type": "string", "examples": ['"caller";r=590;t=1']},
+    },
+    "RateLimit-Policy": {
+        "description": "Your limits: tokens (`q`) a window of seconds (`w`).",
+        "schema": {"type": "string", "examples": ['"caller";q=600;w=60, "tenant";q=12000;w=60']},
     },
     HEADER: {
         "description": "The version the answer is written in.",
@@ -120,6 +135,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     versioned = path.startswith(VERSIONED)
+    counted = path not in UNCOUNTED
     for parameter in operation.get("parameters", ()):
         if parameter["name"] == IDEMPOTENCY_KEY:
             # Optional to the framework alone: its absence has a problem of its own (400).
@@ -129,7 +145,8 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     if (method.upper(), path) in RETIRING_OPERATIONS:
         operation["deprecated"] = True
     for status, answer in list(operation["responses"].items()):
-        headers = ["X-Request-Id"]
+        headers = ["X-Request-Id", "X-Correlation-Id"]
+        headers += ["RateLimit", "RateLimit-Policy"] if counted else []
         headers += [HEADER, "Deprecation", "Sunset"] if versioned else []
         headers += ["Retry-After"] if status in ("429", "503") else []
         headers += ["WWW-Authenticate"] if status == "401" else []

@@ -15,6 +15,8 @@ from api.errors import HTTP_REFUSALS, TITLES, TYPE_PREFIX
 ANYWHERE: Final = ""
 WRITES: Final = r"(POST|PUT|PATCH|DELETE) /api/v1/"
 BODIES: Final = r"(POST|PUT|PATCH) "
+COUNTED: Final = r"(?!GET /(healthz|readyz|metrics)\Z)"
+NO_OPERATION: Final = r"(?!)"  # refused by the server before it is known what was asked
 APPLY: Final = r"POST /api/v1/applications\Z"
 OWN: Final = r"POST /api/v1/applications/\{application_id\}/"
 ACCEPT: Final = OWN + r"accept\Z"
@@ -69,6 +71,12 @@ _AWAY: Final = "A service we depend on is away; try again."
 
 CATALOGUE: Final[tuple[Published, ...]] = (
     _framework(400, BODIES, "Send one JSON object: UTF-8, no NaN, no key twice."),
+    Published("HEADER_REPEATED", 400, ANYWHERE, "Send `Host`, `Authorization` and such once.",
+              "A header of which there is one was sent twice."),
+    Published("HOST_MISSING", 400, NO_OPERATION, "Send `Host`, as HTTP/1.1 has it.",
+              "A request names the host it is for."),
+    Published("REQUEST_MALFORMED", 400, NO_OPERATION, "Send HTTP/1.1 with one length of the body.",
+              "This is no request of HTTP/1.1 with one reading."),
     Published("API_VERSION_UNKNOWN", 400, r"\w+ /api/v1/", "Name a published version, or none.",
               "There is no such version of the API."),
     Published("IDEMPOTENCY_KEY_MISSING", 400, WRITES, "Draw a random key for each new write.",
@@ -86,6 +94,9 @@ CATALOGUE: Final[tuple[Published, ...]] = (
               "Your role does not allow this."),
     _framework(404, ANYWHERE, "Check the id; another tenant's answers alike."),
     _framework(405, ANYWHERE, "Use a method this document names."),
+    _framework(408, BODIES, "Send it at once; the connection was closed."),
+    Published("HEAD_TOO_SLOW", 408, NO_OPERATION, "Send it at once; the connection was closed.",
+              "The request's head did not arrive in time."),
     Published("REQUEST_IN_FLIGHT", 409, WRITES, "Wait a moment and repeat it under the same key."),
     Published("ALREADY_ACCEPTED", 409, f"{ACCEPT}|{WITHDRAW}", "Follow the application instead."),
     Published("OFFER_EXPIRED", 409, ACCEPT, "Choose another offer, or apply again."),
@@ -117,8 +128,17 @@ CATALOGUE: Final[tuple[Published, ...]] = (
     Published("INFORMATION_INCOMPLETE", 422, INFORM, "Answer what was asked, each once."),
     Published("CALLBACK_MALFORMED", 422, CALLBACKS, "Send the documented fields."),
     Published("PAYLOADS_MALFORMED", 422, CODEC, "Send payloads of Temporal's codec protocol."),
+    Published("RATE_LIMITED", 429, COUNTED, "Wait `Retry-After` seconds; `RateLimit` tells more.",
+              "Too many requests; try again after `Retry-After` seconds."),
+    Published("HEAD_TOO_LARGE", 431, NO_OPERATION, "Send fewer or shorter headers.",
+              "The request's head is too large."),
     Published("INTERNAL_ERROR", 500, ANYWHERE, "Tell us the answer's `X-Request-Id`.",
               "Something went wrong on our side."),
+    Published("TOO_BUSY", 503, COUNTED, "Repeat it after `Retry-After`.",
+              "Too many requests are being worked on; try again."),
+    Published("REQUEST_TIMED_OUT", 503, COUNTED,
+              "Repeat it after `Retry-After`, under the same key.",
+              "The answer took too long; try again."),
     Published("DATABASE_UNAVAILABLE", 503, ANYWHERE, "Repeat it after `Retry-After`.", _AWAY),
     Published("QUERY_TOO_SLOW", 503, r"\w+ /graphql", "Repeat it, asking for less at once.",
               _AWAY),

@@ -129,8 +129,7 @@ class Session:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction in this session: it fails if the session, and so its lock, was lost."""
-        async with self._connection.transaction():
-            await self._connection.execute(_SET_TENANT, PLATFORM)
+        async with _in_transaction(self._connection, PLATFORM):
             yield Transaction(self._connection, PLATFORM, self._keyring)
 
 
@@ -189,9 +188,8 @@ class Database:
             # An exhausted pool is said to be one, instead of a queue that grows for ever.
             async with (
                 self._pool.acquire(timeout=self._timeout_s) as connection,
-                connection.transaction(),
+                _in_transaction(connection, tenant_id),
             ):
-                await connection.execute(_SET_TENANT, tenant_id)
                 yield Transaction(connection, tenant_id, self.keyring)
 
     @asynccontextmanager
@@ -225,6 +223,10 @@ class Database:
                 finally:
                     await session.leave()
 
+    def pool_use(self) -> tuple[int, int]:
+        """(open, idle) connections."""
+        return self._pool.get_size(), self._pool.get_idle_size()
+
     async def ready(self) -> bool:
         """Whether the database answers."""
         try:
@@ -244,6 +246,38 @@ class Database:
             raise Permanent(
                 "ROLE_TOO_STRONG", "the application's role owns tables or bypasses row security"
             )
+
+
+@asynccontextmanager
+async def _in_transaction(connection: Any, tenant_id: str) -> AsyncIterator[None]:
+    """Begin as this tenant, in one message instead of two; commit, or roll back on any error."""
+    try:
+        await connection.execute(
+            f"BEGIN; SELECT set_config('app.tenant_id', {_literal(tenant_id)}, true)"
+        )
+        yield
+    except BaseException:
+        await _roll_back(connection)
+        raise
+    await connection.execute("COMMIT")
+
+
+async def _roll_back(connection: Any) -> None:
+    """Leave nothing begun: a connection that cannot even roll back is given up."""
+    if connection.is_closed():
+        return
+    try:
+        await connection.execute("ROLLBACK")
+    except BaseException:
+        # The error that led here is the one to tell; the server rolls back what it lost.
+        connection.terminate()
+
+
+def _literal(text: str) -> str:
+    """A string constant of SQL, for statements that take no parameters."""
+    if "\0" in text:
+        raise ValueError("no text of SQL holds a NUL")
+    return "'" + text.replace("'", "''") + "'"
 
 
 @contextmanager

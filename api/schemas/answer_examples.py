@@ -140,5 +140,12 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "due_at": "2026-10-05T13:58:22Z",
     },
     "AssignedAnswer": {"review_id": of.REVIEW_ID, "assignee": "uma.underwriter"},
-    "Ready": {"ready": True, "database": True, "temporal": True},
+    "Ready": {
+        "ready": True,
+        "degraded": True,
+        "database": "up",
+        "temporal": "away",
+        "cache": "not_configured",
+        "missing": ["temporal"],
+    },
 }

@@ -47,6 +47,7 @@ FILLED = {
     "/graphql": ["/graphql"],
     "/healthz": ["/healthz"],
     "/readyz": ["/readyz"],
+    "/metrics": ["/metrics"],
 }  # fmt: skip
 ACCEPTANCE = (
     b'{"offer_id": "off_' + b"0" * 32 + b'", "terms_hash": "0x' + b"0" * 64

@@ -252,7 +252,15 @@ async def test_not_ready_says_what_is_missing(http: httpx.AsyncClient, records: 
     records.fails_with = Unavailable("DATABASE_UNAVAILABLE")
     answer = await http.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json() == {"ready": False, "database": False, "temporal": False}
+    assert answer.json() == {
+        "ready": False,
+        "degraded": False,
+        "database": "away",
+        "temporal": "away",
+        "cache": "not_configured",
+        "missing": ["database", "temporal"],
+    }
+    assert int(answer.headers["retry-after"]) > 0
 
 
 # Who may call what.
