@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,7 @@ from adapters.temporal import LentFunctions, PayloadDesk, connect
 from adapters.vault import Keyring
 from adapters.workflow_messages import TemporalMessages
 from models.domain.offer import SettlementVenue
+from models.domain.quota import TokenStore
 from models.domain.routing import VERIFY_ACCEPTANCE
 from models.policy.engine import RuleBook as CompiledRuleBook
 from models.policy.fail_closed import ReferringRuleBook
@@ -118,6 +119,10 @@ class Wiring:
             at = self.settings.temporal
             self._client = await connect(at.address, at.namespace, self.keyring, lazy=lazy)
         return self._client
+
+    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Close this, too, when the process ends."""
+        self._stack.push_async_callback(close)
 
     async def messages(self, *, lazy: bool = False) -> TemporalMessages:
         """Messages to workflows."""
@@ -389,6 +394,7 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             secure_cookies=settings.environment is not Environment.SANDBOX,
             callback_secrets=_callback_secrets(settings),
             start_soon=start_soon,
+            quotas=_token_store(wiring, database),
         )
         await asyncio.gather(*background, return_exceptions=True)
 
@@ -409,6 +415,27 @@ def _issuers(settings: Settings) -> list[TrustedIssuer]:
                 f"CAAS_ISSUERS__{position}__JWKS_PATH: {type(error).__name__}"
             ) from error
     return issuers
+
+
+def _token_store(wiring: Wiring, database: Database) -> TokenStore | None:
+    """Where rate limits are counted for all processes; None: each counts by itself."""
+    from adapters.rate_limit.fallback import FallbackTokenStore  # noqa: PLC0415
+
+    cache = wiring.settings.cache
+    if cache is not None:
+        from adapters.rate_limit.valkey import ValkeyTokenStore  # noqa: PLC0415
+
+        try:
+            store = ValkeyTokenStore(cache.url.get_secret_value(), timeout_s=cache.timeout_s)
+        except ValueError:
+            raise WrongSetting("CAAS_CACHE__URL: is no address the client understands") from None
+        wiring.closing(store.close)
+        return FallbackTokenStore(store)
+    if wiring.settings.rate_limit.store == "postgres":
+        from adapters.rate_limit.postgres import PostgresTokenStore  # noqa: PLC0415
+
+        return FallbackTokenStore(PostgresTokenStore(database))
+    return None
 
 
 def _callback_secrets(settings: Settings) -> dict[str, tuple[bytes, ...]]:
