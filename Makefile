@@ -2,7 +2,7 @@
 # run installs nothing. Needed beforehand: Linux x86-64, Python 3.11 or newer with venv, make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench invariants chaos soak train contracts lock fmt clean distclean
+.PHONY: help demo test check bench invariants chaos soak client train contracts lock fmt clean distclean
 MAKEFLAGS += --no-print-directory
 
 # Whatever runs keeps its files in here: nothing is written outside the repository, home included.
@@ -71,6 +71,10 @@ chaos:  ## applications of all personas under random faults (N=200 FAULTS=40 SEE
 soak:  ## the same with 10,000 applications and 1,000 faults; goes on where it was interrupted
 	@$(bootstrap) venv node anvil
 	@exec $(runtime) $(python) -m bench.chaos --soak --applications '$(or $(N),10000)' --faults '$(or $(FAULTS),1000)' --seed '$(SEED)'
+
+client:  ## make the Python client, the Postman collection and docs/problems.md from the API's description
+	@$(bootstrap) venv
+	@$(runtime) $(python) -m clients.generate
 
 train:  ## train the shipped risk model again
 	@$(bootstrap) train

@@ -15,7 +15,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ import httpx
 from temporalio.client import Client
 
 from bench.textbook import QUEUE, TextbookWorkflow
+from clients.python.caas_client.types import ApplicationAnswer
 from sandbox.borrower import TERMINAL, Borrower
 from sandbox.services.deployment import Deployment
 
@@ -150,7 +151,7 @@ async def _loan(borrower: Borrower) -> None:
     _say({"seconds": time.monotonic() - applied})
 
 
-async def _insist(borrower: Borrower, path: str, body: dict[str, Any]) -> dict[str, Any]:
+async def _insist(borrower: Borrower, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """The same write under the same key until it is answered, as clients are told to."""
     key = secrets.token_urlsafe(16)
     for _ in range(REPETITIONS):
@@ -166,7 +167,7 @@ async def _insist(borrower: Borrower, path: str, body: dict[str, Any]) -> dict[s
     raise problem
 
 
-async def _until(borrower: Borrower, application_id: str, state: str) -> dict[str, Any]:
+async def _until(borrower: Borrower, application_id: str, state: str) -> ApplicationAnswer:
     pause_s = LOOK_AFTER_S
     async with asyncio.timeout(LIMIT_S):
         while True:

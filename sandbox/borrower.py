@@ -7,11 +7,19 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import httpx
 
 from adapters.chain.eip712 import sign_acceptance, sign_wallet_ownership
+from clients.python.caas_client import AsyncClient
+from clients.python.caas_client.types import (
+    AcceptBody,
+    AcceptedAnswer,
+    ApplicationAnswer,
+    ApplicationBody,
+    OfferAnswer,
+)
 from sandbox.persona import read_persona
 from sandbox.services.deployment import Deployment
 from sandbox.wallets import Wallet, wallet
@@ -51,7 +59,12 @@ class Borrower:
             token,
         )  # fmt: skip
 
-    def application_body(self) -> dict[str, Any]:
+    @property
+    def client(self) -> AsyncClient:
+        """The published client, with the borrower's token."""
+        return AsyncClient(self.http, self.token)
+
+    def application_body(self) -> ApplicationBody:
         """The body of `POST /api/v1/applications`, with a fresh proof of the wallet."""
         issued_at = int(time.time())
         signature = sign_wallet_ownership(
@@ -66,16 +79,15 @@ class Borrower:
         stated = {
             name: value for name, value in self.data.items() if name not in ("tenant", "user_id")
         }
-        return {
-            **stated,
-            "wallet": {
-                "address": self.wallet.address,
-                "issued_at": issued_at,
-                "signature": signature,
-            },
+        proof = {
+            "address": self.wallet.address,
+            "issued_at": issued_at,
+            "signature": signature,
         }
+        # What a persona states is written down in a file; the API is the judge of its form.
+        return cast("ApplicationBody", {**stated, "wallet": proof})
 
-    def acceptance_body(self, offer: Mapping[str, Any]) -> dict[str, Any]:
+    def acceptance_body(self, offer: OfferAnswer) -> AcceptBody:
         """The body of `POST …/accept`, signed by the wallet over the offer's terms hash."""
         nonce, deadline = secrets.randbits(128), int(time.time()) + ACCEPTANCE_VALID_S
         signature = sign_acceptance(
@@ -98,26 +110,22 @@ class Borrower:
 
     async def apply(self, key: str | None = None) -> str:
         """Submit the application; returns its id."""
-        answer = await self.post("/api/v1/applications", self.application_body(), key)
-        return str(answer["application_id"])
+        body = self.application_body()
+        answer = await self.client.applications.submit(body, idempotency_key=key)
+        return answer["application_id"]
 
     async def accept(
-        self, application_id: str, offer: Mapping[str, Any], key: str | None = None
-    ) -> dict[str, Any]:
+        self, application_id: str, offer: OfferAnswer, key: str | None = None
+    ) -> AcceptedAnswer:
         """Accept an offer."""
-        path = f"/api/v1/applications/{application_id}/accept"
-        return await self.post(path, self.acceptance_body(offer), key)
+        body = self.acceptance_body(offer)
+        return await self.client.applications.accept(application_id, body, idempotency_key=key)
 
-    async def view(self, application_id: str) -> dict[str, Any]:
+    async def view(self, application_id: str) -> ApplicationAnswer:
         """The application as the API shows it."""
-        answer = await self.http.get(
-            f"/api/v1/applications/{application_id}", headers=self.headers()
-        )
-        answer.raise_for_status()
-        document: dict[str, Any] = answer.json()
-        return document
+        return await self.client.applications.show(application_id)
 
-    async def until(self, application_id: str, *states: str, timeout_s: float) -> dict[str, Any]:
+    async def until(self, application_id: str, *states: str, timeout_s: float) -> ApplicationAnswer:
         """Follow the application into one of the states, or any ending; TimeoutError."""
         async with asyncio.timeout(timeout_s):
             while True:

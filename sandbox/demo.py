@@ -20,6 +20,7 @@ from typing import Any, Final
 import httpx
 from rich.console import Console
 
+from clients.python.caas_client.types import ApplicationAnswer
 from models.domain.ids import (
     application_workflow_id,
     kyc_workflow_id,
@@ -108,7 +109,7 @@ async def demo(environment: Mapping[str, str], console: Console) -> Shown:
             await stack.stop()
 
 
-async def story(stack: Stack, persona: Persona, narrator: Narrator) -> dict[str, Any]:
+async def story(stack: Stack, persona: Persona, narrator: Narrator) -> ApplicationAnswer:
     """What happens to the persona, from the outside; the application as the API shows it last.
 
     Raises:

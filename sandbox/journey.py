@@ -7,18 +7,29 @@ got no answer is repeated under the same key, so a journey survives an API that 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar, cast
+from uuid import uuid4
 
 import httpx
 
+from clients.python.caas_client import AsyncClient, Refused
+from clients.python.caas_client.types import (
+    AnswerBody,
+    ApplicationAnswer,
+    DocumentBody,
+    InformationItem,
+    OfferAnswer,
+    ReviewAnswer,
+)
 from sandbox.borrower import TERMINAL, Borrower
 from sandbox.persona import Persona, Step
 from sandbox.stack import Stack
 from sandbox.stack_settings import LENDERS
 from sandbox.steering import steer
+
+T = TypeVar("T")
 
 FOLLOW_EVERY_S: Final = 0.1
 RETRY_EVERY_S: Final = 0.5
@@ -27,6 +38,9 @@ DEFAULT_LIMIT_S: Final = 120.0
 # Whoever gets one of these may ask again: the API, or what stands before it, cannot serve now.
 _NOT_NOW: Final = frozenset({429, 502, 503, 504})
 _IN_FLIGHT: Final = "REQUEST_IN_FLIGHT"
+
+# An application nobody has looked at yet.
+_NOT_SEEN: Final = cast("ApplicationAnswer", {})
 
 
 class JourneyStuckError(Exception):
@@ -42,10 +56,10 @@ class Companion(Protocol):
     def applied(self, application_id: str, data: Mapping[str, Any], wallet: str) -> None:
         """The application was taken."""
 
-    def follow(self, view: Mapping[str, Any]) -> None:
+    def follow(self, view: ApplicationAnswer) -> None:
         """The application was looked at."""
 
-    def accepted(self, offer: Mapping[str, Any]) -> None:
+    def accepted(self, offer: OfferAnswer) -> None:
         """The borrower accepted this offer."""
 
     def took(self, step: Step) -> None:
@@ -61,10 +75,10 @@ class Nobody:
     def applied(self, application_id: str, data: Mapping[str, Any], wallet: str) -> None:
         """Say nothing."""
 
-    def follow(self, view: Mapping[str, Any]) -> None:
+    def follow(self, view: ApplicationAnswer) -> None:
         """Say nothing."""
 
-    def accepted(self, offer: Mapping[str, Any]) -> None:
+    def accepted(self, offer: OfferAnswer) -> None:
         """Say nothing."""
 
     def took(self, step: Step) -> None:
@@ -121,7 +135,7 @@ class Journey:
         self._operator_token = operator_token
         self._companion = companion
         self._deadline = time.monotonic() + limit_s
-        self._view: dict[str, Any] = {}
+        self._view = _NOT_SEEN
         self._takes: Mapping[str, Callable[[Step], Awaitable[None]]] = {
             "accept": self._accept,
             "withdraw": self._withdraw,
@@ -134,7 +148,7 @@ class Journey:
             "reassign": self._reassign,
         }
 
-    async def run(self) -> dict[str, Any]:
+    async def run(self) -> ApplicationAnswer:
         """Apply, take every step, and follow to the ending; the application as it ended.
 
         Raises JourneyStuckError.
@@ -152,11 +166,12 @@ class Journey:
     # The applicant's steps.
 
     async def _apply(self) -> None:
-        answer = await self._post(
-            "/api/v1/applications", self.borrower.application_body(), self.borrower.headers()
+        body, key = self.borrower.application_body(), _key()
+        answer = await self._insist(
+            "apply", lambda: self._own.applications.submit(body, idempotency_key=key)
         )
         self.applications.append(answer["application_id"])
-        self._view = {}
+        self._view = _NOT_SEEN
         self._companion.applied(
             self.applications[-1], self.borrower.data, self.borrower.wallet.address
         )
@@ -169,23 +184,36 @@ class Journey:
         wanted = [o for o in offers if step.provider in (None, o["provider_id"])]
         if not wanted:
             raise JourneyStuckError(f"there is no offer from {step.provider}: {offers}")
-        body = self.borrower.acceptance_body(wanted[0])
-        await self._post(self._own("accept"), body, self.borrower.headers())
+        body, key = self.borrower.acceptance_body(wanted[0]), _key()
+        await self._insist(
+            "accept", lambda: self._own.applications.accept(self._id, body, idempotency_key=key)
+        )
         self._companion.accepted(wanted[0])
 
     async def _withdraw(self, step: Step) -> None:
-        body = {"reason": step.reason or None}
-        await self._post(self._own("withdraw"), body, self.borrower.headers())
+        reason, key = step.reason or None, _key()
+        await self._insist(
+            "withdraw",
+            lambda: self._own.applications.withdraw(
+                self._id, {"reason": reason}, idempotency_key=key
+            ),
+        )
 
     async def _provide_information(self, step: Step) -> None:
         await self._until({"information_requests": [{"status": "open"}]})
         [asked] = [r for r in self._view["information_requests"] if r["status"] == "open"]
-        body = {
-            "request_id": asked["request_id"],
-            "answers": list(step.answers),
-            "document": step.document.model_dump() if step.document else None,
-        }
-        await self._post(self._own("information"), body, self.borrower.headers())
+        key = _key()
+        # What a persona sends is written down in a file; the API is the judge of its form.
+        answers = cast("list[AnswerBody]", list(step.answers))
+        document = cast("DocumentBody | None", step.document and step.document.model_dump())
+        await self._insist(
+            "inform",
+            lambda: self._own.applications.inform(
+                self._id,
+                {"request_id": asked["request_id"], "answers": answers, "document": document},
+                idempotency_key=key,
+            ),
+        )
 
     async def _wait(self, _: Step) -> None:
         """What there was to wait for has come."""
@@ -193,38 +221,58 @@ class Journey:
     # The operators' steps, each about the open review of this application or its applicant.
 
     async def _decide(self, step: Step) -> None:
-        body = {"decision": step.do, "reason": step.reason}
-        await self._review_step(step, "decision", body)
+        client, review, key = *await self._open_review(step), _key()
+        await self._insist(
+            "decide",
+            lambda: client.reviews.decide(
+                review["review_id"],
+                {"decision": "approve" if step.do == "approve" else "reject",
+                 "reason": step.reason},
+                idempotency_key=key,
+            ),
+        )  # fmt: skip
 
     async def _request_information(self, step: Step) -> None:
-        body = {"items": list(step.items), "message": step.message}
-        await self._review_step(step, "information", body)
+        client, review, key = *await self._open_review(step), _key()
+        items = cast("list[InformationItem]", list(step.items))
+        await self._insist(
+            "ask",
+            lambda: client.reviews.ask(
+                review["review_id"], {"items": items, "message": step.message},
+                idempotency_key=key,
+            ),
+        )  # fmt: skip
 
     async def _reassign(self, step: Step) -> None:
-        body = {"assignee": step.assignee, "reason": step.reason}
-        await self._review_step(step, "assignment", body)
+        client, review, key = *await self._open_review(step), _key()
+        await self._insist(
+            "assign",
+            lambda: client.reviews.assign(
+                review["review_id"], {"assignee": step.assignee, "reason": step.reason},
+                idempotency_key=key,
+            ),
+        )  # fmt: skip
 
-    async def _review_step(self, step: Step, what: str, body: Mapping[str, Any]) -> None:
-        token = self._operator_token(step.by, step.role)
-        headers = {"Authorization": f"Bearer {token}"}
-        subjects = (self.applications[-1], self.persona.user_id)
+    async def _open_review(self, step: Step) -> tuple[AsyncClient, ReviewAnswer]:
+        """The operator's own client, and the open review of this application or its applicant."""
+        client = AsyncClient(self.borrower.http, self._operator_token(step.by, step.role))
+        subjects = (self._id, self.persona.user_id)
         while True:
-            listed = await self._get("/api/v1/reviews", headers)
-            open_ones = [
-                review
-                for review in listed["reviews"]
-                if review["subject_id"] in subjects and review["status"] == "open"
-            ]
-            if open_ones:
-                break
+            listed = await self._insist("list reviews", client.reviews.open_reviews)
+            for review in listed["reviews"]:
+                if review["subject_id"] in subjects and review["status"] == "open":
+                    return client, review
             await self._look()
-        path = f"/api/v1/reviews/{open_ones[0]['review_id']}/{what}"
-        await self._post(path, body, headers)
 
     # Looking and asking.
 
-    def _own(self, what: str) -> str:
-        return f"/api/v1/applications/{self.applications[-1]}/{what}"
+    @property
+    def _own(self) -> AsyncClient:
+        return self.borrower.client
+
+    @property
+    def _id(self) -> str:
+        return self.applications[-1]
 
     async def _until(self, when: Mapping[str, Any]) -> None:
         """Follow the application until it looks so; stuck if it has ended otherwise."""
@@ -237,42 +285,35 @@ class Journey:
     async def _look(self) -> None:
         if self._view:
             await asyncio.sleep(FOLLOW_EVERY_S)
-        path = f"/api/v1/applications/{self.applications[-1]}"
-        self._view = await self._get(path, self.borrower.headers())
+        self._view = await self._insist("look", lambda: self._own.applications.show(self._id))
         self._companion.follow(self._view)
         if time.monotonic() > self._deadline:
             raise JourneyStuckError(f"out of time: {self._where()}")
 
     def _where(self) -> str:
         view, reasons = self._view, [each["code"] for each in self._view.get("reasons", [])]
-        return f"{self.applications[-1]} is {view.get('state')} in stage {view.get('stage')}" + (
+        return f"{self._id} is {view.get('state')} in stage {view.get('stage')}" + (
             f" ({', '.join(reasons)})" if reasons else ""
         )
 
-    async def _get(self, path: str, headers: Mapping[str, str]) -> dict[str, Any]:
-        return await self._asked("GET", path, headers=dict(headers))
-
-    async def _post(
-        self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]
-    ) -> dict[str, Any]:
-        keyed = {**headers, "Idempotency-Key": secrets.token_urlsafe(16)}
-        return await self._asked("POST", path, json=body, headers=keyed)
-
-    async def _asked(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        """The answer's document, asked for again while there is none."""
+    async def _insist(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """What is answered, asked for again while nobody answers."""
         while True:
             try:
-                answer = await self.borrower.http.request(method, path, **request)
-                if answer.is_success:
-                    document: dict[str, Any] = answer.json()
-                    return document
-                trouble = f"{answer.status_code} {answer.text}"
-                again = answer.status_code in _NOT_NOW or _IN_FLIGHT in answer.text
+                return await ask()
+            except Refused as refusal:
+                trouble = f"{refusal.status} {refusal.response.text}"
+                again = refusal.status in _NOT_NOW or refusal.code == _IN_FLIGHT
             except httpx.TransportError as error:
                 trouble, again = repr(error), True
             if not again or time.monotonic() > self._deadline:
-                raise JourneyStuckError(f"{method} {path}: {trouble}")
+                raise JourneyStuckError(f"{what}: {trouble}")
             await asyncio.sleep(RETRY_EVERY_S)
+
+
+def _key() -> str:
+    """A key for one write and its repetitions."""
+    return str(uuid4())
 
 
 def _looks_like(seen: Any, wanted: Any) -> bool:

@@ -1,0 +1,1 @@
+"""What integrators get, made of the API's description: a Python client and a Postman collection."""

@@ -1,0 +1,930 @@
+"""What is sent to the API and what it answers.
+
+Made of the API's description by `make client`; changes belong there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class AcceptBody(TypedDict):
+    """The acceptance of an offer: the borrower's EIP-712 `Acceptance` signature.
+
+    What is signed is described, with an example, at the head of this document.
+    """
+
+    offer_id: str
+    """The `offer_id` of an open offer of this application."""
+
+    terms_hash: str
+    """The offer's `terms_hash`: 32 bytes in lower-case 0x hex."""
+
+    borrower: str
+    """The application's wallet, which signs: 20 bytes in 0x hex, any case."""
+
+    nonce: str
+    """Any number this wallet has not used with the contract yet, 0 to 2^256 - 1, in decimal
+    digits; a random one does. A text, because JSON numbers lose digits.
+    """
+
+    deadline: int
+    """Last moment at which the acceptance may be used on chain, Unix seconds: at least 5
+    minutes ahead, an hour is usual.
+    """
+
+    signature: str
+    """The `Acceptance` signature: r, s and v, 65 bytes in 0x hex; s in the lower half of the
+    order, v 27 or 28.
+    """
+
+
+class AcceptedAnswer(TypedDict):
+    """The acceptance is on record; settlement follows."""
+
+    application_id: str
+    """The application."""
+
+    offer_id: str
+    """The offer that was accepted."""
+
+    state: Literal["settling"]
+    """The loan is being paid out."""
+
+    links: Links
+    """Where to follow the application."""
+
+
+class AddressBody(TypedDict):
+    """A postal address: the person's residence, which decides whose rules apply."""
+
+    line1: str
+    """Street and number, 1 to 200 characters."""
+
+    city: str
+    """City, 1 to 200 characters."""
+
+    postal_code: str
+    """Postal code: 1 to 64 letters, digits, spaces, '.', '_' or '-'."""
+
+    country: str
+    """Country of residence: ISO 3166-1 alpha-2, in capitals."""
+
+
+class AnswerBody(TypedDict):
+    """The answer to one item."""
+
+    item: InformationItem
+    """One of the items that were asked for."""
+
+    text: str
+    """1 to 4000 characters; sealed under the person's own key."""
+
+
+class ApplicantBody(TypedDict):
+    """The person who applies. No protected attribute is asked for beyond what identity
+    needs.
+    """
+
+    given_name: str
+    """Given names as on the document, 1 to 200 characters."""
+
+    family_name: str
+    """Family name as on the document, 1 to 200 characters."""
+
+    born_on: str
+    """Day of birth, ISO 8601 (`YYYY-MM-DD`), not before 1900-01-01."""
+
+    email: str
+    """E-mail address, at most 254 characters."""
+
+    national_id: str
+    """National or tax identification number: 1 to 64 letters, digits, spaces, '.', '_' or
+    '-'. The credit bureau is asked by it.
+    """
+
+    address: AddressBody
+    """Where the person lives."""
+
+    document: DocumentBody
+    """What proves the identity."""
+
+
+class ApplicationAnswer(TypedDict):
+    """An application: where it stands, why, and what came of it."""
+
+    application_id: str
+    """`app_` and 32 hexadecimal digits."""
+
+    user_id: str
+    """The integrator's opaque id of the person."""
+
+    amount_minor: int
+    """Amount asked for in minor units of `currency`."""
+
+    currency: str
+    """ISO 4217."""
+
+    term_months: int
+    """Months asked for."""
+
+    purpose: str
+    """As stated in the application."""
+
+    wallet: str
+    """The wallet to be paid, checksummed (EIP-55)."""
+
+    chain_id: int
+    """EIP-155 id of the chain it is paid on."""
+
+    stage: str
+    """Where it is on its way: `identity`, `eligibility`, `risk`, `credit`, `offers`,
+    `settlement`, `closed`.
+    """
+
+    state: str
+    """What it waits for, or how it ended: `processing`, `in_review`, `offered`, `settling`,
+    `funded`, `declined`, `withdrawn`, `expired`, `blocked`, `rejected`. It has ended with
+    `funded`, `declined`, `withdrawn`, `expired`, `blocked`, `rejected`.
+    """
+
+    reasons: list[ReasonAnswer]
+    """Why it stands as it does; may be empty."""
+
+    identity: str | None
+    """The person's identity: `pending`, `in_review`, `verified`, `failed`, `expired`. Null
+    before it was asked for.
+    """
+
+    decision: str | None
+    """What the rules decided: `approve`, `review` by a person, or `decline`, `block`; null
+    before they have.
+    """
+
+    score: int | None
+    """Credit score, 300 to 850, higher is better; null without one."""
+
+    score_reasons: list[ScoreReasonAnswer]
+    """What cost most of the score, at most 4, the heaviest first."""
+
+    offers: list[OfferAnswer]
+    """Offers of lenders, the lowest APR first."""
+
+    missing_offers: list[MissingOfferAnswer]
+    """Lenders that made none."""
+
+    accepted_offer_id: str | None
+    """The accepted offer; null without one."""
+
+    transaction: TransactionAnswer | None
+    """The payment on chain; null before there is one."""
+
+    loan: LoanAnswer | None
+    """The loan; null before it is booked."""
+
+    information_requests: list[InformationRequestAnswer]
+    """What operators have asked of the applicant, the oldest first."""
+
+    notice: NoticeAnswer | None
+    """The notice of adverse action; null where none is owed."""
+
+    created_at: str
+    """When it was submitted (RFC 3339)."""
+
+    updated_at: str
+    """When it last changed (RFC 3339)."""
+
+
+class ApplicationBody(TypedDict):
+    """An application for credit. `user_id` is for integrators; applicants apply for
+    themselves.
+    """
+
+    user_id: NotRequired[str | None]
+    """Your own id of the person; needed from integrators, and for applicants their token's
+    subject or left out. It must be opaque, such as a random number: never a name, e-mail
+    address or government id, because it appears in workflow ids, logs and the audit
+    trail, which are not encrypted. 1 to 64 letters, digits, '.', '_' or '-'.
+    """
+
+    amount_minor: int
+    """Amount asked for in minor units of `currency` (500000 is USD 5,000.00)."""
+
+    currency: Literal["USD", "EUR"]
+    """ISO 4217. 422 `CURRENCY_NOT_SETTLED` where no token pays it out."""
+
+    term_months: int
+    """Months over which it is to be repaid."""
+
+    purpose: Literal[
+        "debt_consolidation", "home_improvement", "medical", "education", "vehicle", "other"
+    ]
+    """What the credit is for."""
+
+    applicant: ApplicantBody
+    """The person who applies."""
+
+    finances: FinancesBody
+    """What the person states about income."""
+
+    wallet: WalletBody
+    """The wallet to be paid, and the proof that it is theirs."""
+
+
+class AskBody(TypedDict):
+    """What an operator asks of the applicant before deciding."""
+
+    items: list[InformationItem]
+    """What is to be sent: `IDENTITY_DOCUMENT`, `PROOF_OF_ADDRESS`, `PROOF_OF_INCOME`,
+    `BANK_STATEMENT`, `SOURCE_OF_FUNDS`, `EXPLANATION`.
+    """
+
+    message: str
+    """For the applicant: 1 to 200 characters. It names no person and no number: it is kept
+    with the review.
+    """
+
+
+class AskedAnswer(TypedDict):
+    """The applicant is asked."""
+
+    review_id: str
+    """The review that waits for the answer."""
+
+    request_id: str
+    """The question: `inf_` and 32 hexadecimal digits."""
+
+    due_at: str
+    """Until when the applicant may answer (RFC 3339)."""
+
+
+class AssignBody(TypedDict):
+    """Who is to decide from now on, and nobody else."""
+
+    assignee: str
+    """Token subject of the person: 1 to 64 letters, digits, '.', '_', '-'."""
+
+    reason: str
+    """Why, for the audit trail: 1 to 200 characters."""
+
+
+class AssignedAnswer(TypedDict):
+    """The review is assigned."""
+
+    review_id: str
+    """The review."""
+
+    assignee: str
+    """Who decides."""
+
+
+class DecidedAnswer(TypedDict):
+    """The decision is on record."""
+
+    review_id: str
+    """The review that was decided."""
+
+    decision: Decision
+    """What you decided."""
+
+    status: str
+    """`approved`, `rejected`, or `open` while another person has to approve, too."""
+
+
+# What an operator decides about a review.
+Decision = Literal["approve", "reject"]
+
+
+class DecisionBody(TypedDict):
+    """A named operator's decision and its reason, kept in the audit trail."""
+
+    decision: Decision
+    """`approve`: the application goes on; `reject`: it ends."""
+
+    reason: str
+    """Why, in your own words, for the audit trail: 1 to 200 characters."""
+
+
+class DocumentBody(TypedDict):
+    """A government document, examined by the identity vendor."""
+
+    kind: Literal["passport", "identity_card", "driving_licence"]
+    """Its kind."""
+
+    number: str
+    """Number as printed: 1 to 64 letters, digits, spaces, '.', '_' or '-'."""
+
+    country: str
+    """Country that issued it: ISO 3166-1 alpha-2, in capitals."""
+
+
+class FinancesBody(TypedDict):
+    """What the applicant states about income; in minor units of the loan's currency."""
+
+    annual_income_minor: int
+    """Gross income of a year in minor units of `currency` (cents)."""
+
+    employment_months: int
+    """Whole months in the present employment; 0 without one."""
+
+
+class GraphQLResponse(TypedDict):
+    """A response of GraphQL."""
+
+    data: NotRequired[dict[str, Any] | None]
+    """What was asked for; absent if nothing was run."""
+
+    errors: NotRequired[list[GraphQLResponseErrorsItem]]
+    """What could not be answered, and why."""
+
+    extensions: NotRequired[dict[str, Any]]
+    """The query's cost, and its limit."""
+
+
+class GraphQLResponseErrorsItem(TypedDict):
+    """GraphQLResponseErrorsItem"""
+
+    message: str
+    """For people; may change."""
+
+    path: NotRequired[list[str | int]]
+    """The field it stands in the place of."""
+
+    locations: NotRequired[list[GraphQLResponseErrorsItemLocationsItem]]
+    """Where in the query."""
+
+    extensions: GraphQLResponseErrorsItemExtensions
+    """What machines read."""
+
+
+class GraphQLResponseErrorsItemExtensions(TypedDict):
+    """What machines read."""
+
+    code: str
+    """Stable."""
+
+
+class GraphQLResponseErrorsItemLocationsItem(TypedDict):
+    """GraphQLResponseErrorsItemLocationsItem"""
+
+    line: NotRequired[int]
+    """From 1."""
+
+    column: NotRequired[int]
+    """From 1."""
+
+
+class HandOverBody(TypedDict):
+    """How the notice was delivered when the mail house would not."""
+
+    how: str
+    """For the audit trail: 1 to 200 characters."""
+
+
+class HandedOverAnswer(TypedDict):
+    """It is on its way to the record."""
+
+    application_id: str
+    """The application the notice belongs to."""
+
+    by: str
+    """Token subject of who delivered it."""
+
+
+class InformationBody(TypedDict):
+    """What the applicant sends; a new document replaces the one in the application."""
+
+    request_id: str
+    """The question, as the application shows it."""
+
+    answers: NotRequired[list[AnswerBody]]
+    """At most one for each item."""
+
+    document: NotRequired[DocumentBody | None]
+    """A new government document; for a review of identity it is examined."""
+
+
+# What an applicant may be asked to send.
+InformationItem = Literal[
+    "IDENTITY_DOCUMENT",
+    "PROOF_OF_ADDRESS",
+    "PROOF_OF_INCOME",
+    "BANK_STATEMENT",
+    "SOURCE_OF_FUNDS",
+    "EXPLANATION",
+]
+
+
+class InformationRequestAnswer(TypedDict):
+    """What an operator asks of the applicant."""
+
+    request_id: str
+    """`inf_` and 32 hexadecimal digits."""
+
+    items: list[str]
+    """What is to be sent: `IDENTITY_DOCUMENT`, `PROOF_OF_ADDRESS`, `PROOF_OF_INCOME`,
+    `BANK_STATEMENT`, `SOURCE_OF_FUNDS`, `EXPLANATION`.
+    """
+
+    message: str
+    """The operator's words."""
+
+    status: str
+    """`open`, `answered`, `lapsed` when it was not answered in time, or `closed` when it was
+    decided without.
+    """
+
+    due_at: str
+    """Until when it may be answered (RFC 3339)."""
+
+
+class InformedAnswer(TypedDict):
+    """The answer is on record."""
+
+    application_id: str
+    """The application it was sent for."""
+
+    request_id: str
+    """The question that is answered."""
+
+
+class Links(TypedDict):
+    """Where to go from here."""
+
+    self: str
+    """Path of the application on this host."""
+
+
+class LoanAnswer(TypedDict):
+    """A loan on the books."""
+
+    loan_id: str
+    """`loan_` and 32 hexadecimal digits."""
+
+    amount_minor: int
+    """Principal in minor units of `currency`."""
+
+    currency: str
+    """ISO 4217."""
+
+    apr_bps: int
+    """Annual percentage rate in basis points (1250 is 12.50 %)."""
+
+    term_months: int
+    """Months over which it is repaid."""
+
+    monthly_payment_minor: int
+    """Monthly instalment in minor units."""
+
+    total_repayable_minor: int
+    """Sum of all that is repaid, in minor units."""
+
+    booked_at: str
+    """When it was booked (RFC 3339)."""
+
+
+class MissingOfferAnswer(TypedDict):
+    """A lender that made no offer, and why."""
+
+    provider_id: str
+    """The lender."""
+
+    reason: str | None
+    """Code of why: `NOT_OFFERED` (it declined), `DEADLINE_EXCEEDED` (it was too slow), or
+    what was wrong with its answer.
+    """
+
+
+class NoticeAnswer(TypedDict):
+    """The notice an applicant is owed after an adverse action."""
+
+    notice_id: str
+    """`ntc_` and 32 hexadecimal digits."""
+
+    kind: str
+    """`adverse_action`."""
+
+    status: str
+    """`pending`, `delivered` to the mail house or by a person, `undeliverable` while a
+    person has to see to it, or `overdue`.
+    """
+
+    due_at: str
+    """End of the legal period (RFC 3339)."""
+
+    delivered_at: str | None
+    """When (RFC 3339); null before that."""
+
+
+class OfferAnswer(TypedDict):
+    """An offer; `terms` is what the contract sees, `terms_hash` what the borrower signs."""
+
+    offer_id: str
+    """`off_` and 32 hexadecimal digits."""
+
+    provider_id: str
+    """The lender."""
+
+    status: str
+    """`open`, `accepted`, `expired` or `withdrawn`."""
+
+    amount_minor: int
+    """Amount paid out in minor units of `currency`."""
+
+    currency: str
+    """ISO 4217."""
+
+    term_months: int
+    """Months over which it is repaid."""
+
+    nominal_rate_bps: int
+    """Nominal annual rate in basis points."""
+
+    apr_bps: int
+    """Annual percentage rate, fees included, in basis points (1250 is 12.50 %)."""
+
+    fee_minor: int
+    """Fee in minor units, contained in the total."""
+
+    monthly_payment_minor: int
+    """Monthly instalment in minor units."""
+
+    total_repayable_minor: int
+    """Sum of all that is repaid, in minor units."""
+
+    total_cost_minor: int
+    """What the credit costs: `total_repayable_minor` less `amount_minor`."""
+
+    terms_hash: str
+    """EIP-712 struct hash of `terms`, 32 bytes in 0x hex."""
+
+    terms: TermsAnswer
+    """What the lender signs and the contract pays by."""
+
+    chain_id: int
+    """`chainId` of the EIP-712 domain to sign for."""
+
+    aggregator: str
+    """`verifyingContract` of the EIP-712 domain to sign for, checksummed (EIP-55)."""
+
+    expires_at: str
+    """Until when it may be accepted (RFC 3339)."""
+
+
+class Payloads(TypedDict):
+    """Payloads of Temporal's codec protocol, as JSON of protobuf writes them."""
+
+    payloads: NotRequired[list[PayloadsPayloadsItem]]
+    """In the order in which they are answered."""
+
+
+class PayloadsPayloadsItem(TypedDict):
+    """PayloadsPayloadsItem"""
+
+    metadata: NotRequired[dict[str, str]]
+    """Names with values in base64; `encoding` says what `data` is: `binary/encrypted` is
+    ours, with `key-id` naming the key.
+    """
+
+    data: NotRequired[str]
+    """The payload itself, in base64."""
+
+
+class Problem(TypedDict):
+    """Problem details (RFC 9457)."""
+
+    type: str
+    """The `code` as a URN."""
+
+    title: str
+    """For people; may change."""
+
+    status: int
+    """The answer's HTTP status."""
+
+    code: str
+    """Stable."""
+
+    errors: NotRequired[list[ProblemErrorsItem]]
+    """Where a request is not acceptable, and why (422)."""
+
+
+class ProblemErrorsItem(TypedDict):
+    """ProblemErrorsItem"""
+
+    pointer: str
+    """Where, as `/body/wallet/address`; never what was sent."""
+
+    reason: str
+    """Why, as `missing`."""
+
+
+class QuestionBody(TypedDict):
+    """A GraphQL request; a list of them (a batch) is not read."""
+
+    query: str
+    """The document, of at most 20,000 characters."""
+
+    operationName: NotRequired[str | None]
+    """Which of the document's operations runs; needed if there are several."""
+
+    variables: NotRequired[dict[str, Any] | None]
+    """Values of the operation's variables."""
+
+    extensions: NotRequired[dict[str, Any] | None]
+    """Read by nobody here; clients send it."""
+
+
+class Ready(TypedDict):
+    """Which dependencies answer."""
+
+    ready: bool
+    """Whether applications can be taken."""
+
+    degraded: bool
+    """Whether something is away that can be done without."""
+
+    database: Standing
+    """PostgreSQL; without it the answer is 503."""
+
+    temporal: Standing
+    """Temporal; without it applications are taken and start later."""
+
+    cache: Standing
+    """Valkey; without it each process counts rate limits by itself."""
+
+    missing: list[str]
+    """The names of those that are away."""
+
+
+class ReasonAnswer(TypedDict):
+    """A published reason code with its text for the applicant."""
+
+    code: str
+    """Stable; none is ever reused."""
+
+    text: str
+    """In words for the applicant; may change."""
+
+
+class ReviewAnswer(TypedDict):
+    """A review."""
+
+    review_id: str
+    """`rev_` and 32 hexadecimal digits."""
+
+    kind: str
+    """What is asked: `identity` and `eligibility` are decided by a compliance officer,
+    `credit` by an underwriter.
+    """
+
+    subject_id: str
+    """What it is about: the `user_id` for `identity`, else the application's id."""
+
+    reasons: list[str]
+    """Codes of why a person is asked, for staff alone."""
+
+    status: str
+    """`open`, `approved`, `rejected`, `undecided` when nobody decided in time, `unanswered`
+    when the applicant did not send what was asked for, `resubmitted` when a new document
+    came, or `void` when the application ended otherwise.
+    """
+
+    approvals_needed: int
+    """How many different people have to approve."""
+
+    approvals: list[str]
+    """Token subjects of those who have approved so far."""
+
+    assignee: str | None
+    """Who alone may decide; null: whoever is entitled."""
+
+    decided_by: str | None
+    """Token subject of who decided; null while open."""
+
+    created_at: str
+    """When it was opened (RFC 3339)."""
+
+    decided_at: str | None
+    """When it ended (RFC 3339); null while open."""
+
+
+class ReviewDetailAnswer(TypedDict):
+    """A review with what the applicant has sent for it."""
+
+    review_id: str
+    """`rev_` and 32 hexadecimal digits."""
+
+    kind: str
+    """What is asked: `identity` and `eligibility` are decided by a compliance officer,
+    `credit` by an underwriter.
+    """
+
+    subject_id: str
+    """What it is about: the `user_id` for `identity`, else the application's id."""
+
+    reasons: list[str]
+    """Codes of why a person is asked, for staff alone."""
+
+    status: str
+    """`open`, `approved`, `rejected`, `undecided` when nobody decided in time, `unanswered`
+    when the applicant did not send what was asked for, `resubmitted` when a new document
+    came, or `void` when the application ended otherwise.
+    """
+
+    approvals_needed: int
+    """How many different people have to approve."""
+
+    approvals: list[str]
+    """Token subjects of those who have approved so far."""
+
+    assignee: str | None
+    """Who alone may decide; null: whoever is entitled."""
+
+    decided_by: str | None
+    """Token subject of who decided; null while open."""
+
+    created_at: str
+    """When it was opened (RFC 3339)."""
+
+    decided_at: str | None
+    """When it ended (RFC 3339); null while open."""
+
+    information: dict[str, dict[str, str]]
+    """The applicant's answers: by question (`inf_…`), then by item. That you read them is
+    recorded.
+    """
+
+
+class ReviewListAnswer(TypedDict):
+    """Open reviews, oldest first."""
+
+    reviews: list[ReviewAnswer]
+    """Oldest first, at most 100."""
+
+
+class ScoreReasonAnswer(TypedDict):
+    """What kept the score from being higher, and by how many points."""
+
+    code: str
+    """Stable; none is ever reused."""
+
+    text: str
+    """In words for the applicant; may change."""
+
+    impact_points: float
+    """Points of the score it cost, to one decimal."""
+
+
+# How a dependency stands.
+Standing = Literal["up", "away", "not_configured"]
+
+
+class SubmittedAnswer(TypedDict):
+    """The application is stored and will be processed."""
+
+    application_id: str
+    """`app_` and 32 hexadecimal digits."""
+
+    state: str
+    """`processing`."""
+
+    stage: str
+    """`identity`, the first stage."""
+
+    links: Links
+    """Where to follow the application."""
+
+
+class TermsAnswer(TypedDict):
+    """`LoanTerms` of the contract, which the lender signs; `terms_hash` is their EIP-712
+    hash.
+
+    Every integer is a text of decimal digits: token units and nonces exceed what
+    JavaScript holds.
+    """
+
+    loan_reference: str
+    """The contract's key of this loan, 32 bytes in 0x hex."""
+
+    lender: str
+    """The account that pays, checksummed (EIP-55)."""
+
+    borrower: str
+    """The wallet that is paid, checksummed (EIP-55)."""
+
+    token: str
+    """The ERC-20 token that is paid, checksummed (EIP-55)."""
+
+    principal: str
+    """What is paid, in the token's smallest unit."""
+
+    total_repayable: str
+    """What is owed over the whole term, in the token's smallest unit."""
+
+    apr_bps: str
+    """Annual percentage rate in basis points."""
+
+    term_months: str
+    """Months."""
+
+    nonce: str
+    """The lender's own number for these terms, used once."""
+
+    deadline: str
+    """Last moment at which they may be settled, Unix seconds."""
+
+
+class TransactionAnswer(TypedDict):
+    """Where the settlement stands on chain; nothing is final before `state` says so."""
+
+    settlement_state: str
+    """`signed`, `broadcast`, `included` in a block, `final`, or `failed`. Only `final` means
+    that the money has moved for good.
+    """
+
+    chain_id: int
+    """EIP-155 id of the chain."""
+
+    tx_hash: str | None
+    """Hash of the latest paying transaction, 32 bytes in 0x hex; null without one."""
+
+    block_number: int | None
+    """Block it is in; null while it is in none."""
+
+    confirmations: int | None
+    """Depth in blocks, the transaction's own counted; null while it is in none."""
+
+    amount_units: str
+    """What is paid, in the token's smallest unit, as decimal text."""
+
+    borrower: str
+    """The wallet that is paid, checksummed (EIP-55)."""
+
+    loan_reference: str
+    """The contract's key of this loan, 32 bytes in 0x hex; paid once, for ever."""
+
+
+class VendorCallback(TypedDict):
+    """A check is completed. Fields beyond these are ignored."""
+
+    event_id: str
+    """The event's own id: the same event is taken once, however often it comes. 1 to 128
+    letters, digits, '_' or '-'.
+    """
+
+    type: Literal["check.completed"]
+    """The one kind of event there is."""
+
+    check_id: str
+    """The vendor's id of the check."""
+
+    reference: str
+    """Our name for the verification, repeated from the vendor's request:
+    `<tenant>:<verification id>`.
+    """
+
+    verdict: Literal["clear", "unclear", "rejected"]
+    """`clear`: the identity is proved; `unclear`: a person of ours decides; `rejected`: it
+    is not.
+    """
+
+    reason: NotRequired[str | None]
+    """A code in capitals, kept; free text is not kept, as it may name the person."""
+
+
+class WalletBody(TypedDict):
+    """The wallet to be paid, with an EIP-712 `WalletOwnership` signature by its key.
+
+    What is signed is described, with an example, at the head of this document.
+    """
+
+    address: str
+    """The account to be paid: 20 bytes in 0x hex, in any case."""
+
+    issued_at: int
+    """When the proof was signed, Unix seconds: at most 10 minutes ago and at most 1 minute
+    ahead of our clock. Part of what is signed.
+    """
+
+    signature: str
+    """The `WalletOwnership` signature: r, s and v, 65 bytes in 0x hex; s in the lower half
+    of the order, v 27 or 28.
+    """
+
+
+class WithdrawBody(TypedDict):
+    """The applicant no longer wants the credit."""
+
+    reason: NotRequired[str | None]
+    """In the applicant's words, or null; it is not kept."""
+
+
+class WithdrawnAnswer(TypedDict):
+    """The application is withdrawn, for good."""
+
+    application_id: str
+    """The application that was withdrawn."""
+
+    state: str
+    """`withdrawn`."""
