@@ -224,17 +224,21 @@ def replay(
 async def _desk() -> AsyncIterator[Desk]:
     """Connected without `wiring`: loading what wires vendors and rules takes longer than a look."""
     from adapters.operations.desk import Addresses, desk  # noqa: PLC0415
+    from adapters.temporal_tls import read_tls  # noqa: PLC0415
 
     settings = settings_or_exit(os.environ)
     telemetry.configure(settings.log_level)
     app_url, relay_url = settings.database.app_url, settings.database.relay_url
     if app_url is None:
         raise missing("DATABASE__APP_URL", "applications")
+    temporal = settings.temporal
     at = Addresses(
         app_url.get_secret_value(),
         relay_url.get_secret_value() if relay_url else None,
-        settings.temporal.address,
-        settings.temporal.namespace,
+        temporal.address,
+        temporal.namespace,
+        read_tls(**temporal.tls.model_dump()) if temporal.tls else None,
+        temporal.api_key.get_secret_value() if temporal.api_key else None,
     )
     async with desk(at, Keyring(settings.master_key_bytes())) as connected:
         yield connected

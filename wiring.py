@@ -55,6 +55,7 @@ from adapters.sanctions.ofac import OFACScreener, SanctionsListUnavailable
 from adapters.sealer import AuditSealer
 from adapters.sweeper import Sweeper
 from adapters.temporal import LentFunctions, PayloadDesk, connect
+from adapters.temporal_tls import read_tls
 from adapters.vault import Keyring
 from adapters.workflow_messages import TemporalMessages
 from models.domain.offer import SettlementVenue
@@ -117,7 +118,14 @@ class Wiring:
         """The Temporal client, with encrypted payloads; workers need one that is connected."""
         if self._client is None:
             at = self.settings.temporal
-            self._client = await connect(at.address, at.namespace, self.keyring, lazy=lazy)
+            self._client = await connect(
+                at.address,
+                at.namespace,
+                self.keyring,
+                tls=read_tls(**at.tls.model_dump()) if at.tls else None,
+                api_key=at.api_key.get_secret_value() if at.api_key else None,
+                lazy=lazy,
+            )
         return self._client
 
     def closing(self, close: Callable[[], Awaitable[None]]) -> None:

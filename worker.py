@@ -28,6 +28,7 @@ import uvloop
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from adapters.correlation import CarriedNames
 from adapters.temporal import ErrorTypes, Failpoints, Heartbeats
 from models.domain.errors import CreditError
 from models.domain.routing import CHAIN_QUEUE, SCORING_QUEUE, WORKFLOWS_QUEUE
@@ -120,7 +121,7 @@ async def _worker(
         workflows=workflows or [],
         activities=[each for subject in subjects for each in activities_of(subject)],
         workflow_runner=workflow_runner(wiring.settings.temporal),
-        interceptors=[ErrorTypes(), Heartbeats(), Failpoints(), LENT_FUNCTIONS],
+        interceptors=[CarriedNames(), ErrorTypes(), Heartbeats(), Failpoints(), LENT_FUNCTIONS],
         sticky_queue_schedule_to_start_timeout=sticky,
         graceful_shutdown_timeout=timedelta(seconds=5),
     )

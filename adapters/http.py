@@ -20,6 +20,7 @@ import httpx
 import structlog
 
 from adapters.strict_json import parse_object
+from models.domain.correlation import CORRELATION_HEADER, CURRENT, TRACE_HEADER
 from models.domain.errors import Permanent, Transient, Unavailable
 
 UNREACHABLE: Final = "UPSTREAM_UNREACHABLE"
@@ -134,6 +135,13 @@ class HTTPCaller:
         headers: Mapping[str, str] | None,
     ) -> httpx.Request:
         sent = {"accept": "application/json", "accept-encoding": "identity", **(headers or {})}
+        # Not to everybody's use, but nothing of ours can be told from it, and a vendor who logs it
+        # can answer for one request of many.
+        if (current := CURRENT.get()) is not None:
+            sent |= {
+                CORRELATION_HEADER: current.correlation_id,
+                TRACE_HEADER: current.traceparent(),
+            }
         content: bytes | None = None
         if json is not None:
             sent["content-type"] = "application/json"

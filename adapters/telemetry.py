@@ -11,10 +11,13 @@ from typing import Any, Final, TextIO, cast
 import orjson
 import structlog
 
+from models.domain.correlation import CURRENT
+
 # Only these names may appear in a log line; whatever else is passed is dropped, not printed.
 ALLOWED: Final = frozenset(
     {
-        "event", "level", "timestamp", "request_id", "code", "error", "source", "provider",
+        "event", "level", "timestamp", "request_id", "correlation_id",
+        "code", "error", "source", "provider",
         "vendor", "application", "settlement", "tenant", "role", "exception", "status", "method",
         "path", "elapsed_ms", "duration_ms", "count", "attempt", "bytes", "outcome", "peer", "name",
         "reason", "version", "chain_id", "queue", "host", "call", "failure",
@@ -39,7 +42,7 @@ def configure(level: str) -> None:
     """Set up structlog for this process, and let the libraries' own loggers speak from WARNING."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _name_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _name_exception,
@@ -76,6 +79,16 @@ def _speak_without_messages() -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+
+
+def _name_request(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Which request the line belongs to, and what that belongs to."""
+    current = CURRENT.get()
+    if current is not None:
+        event["correlation_id"] = current.correlation_id
+        if current.request_id is not None:
+            event["request_id"] = current.request_id
+    return event
 
 
 def _name_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -25,6 +25,7 @@ from temporalio.converter import (
     WorkflowSerializationContext,
 )
 from temporalio.exceptions import ApplicationError
+from temporalio.service import TLSConfig
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -33,6 +34,7 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
+from adapters.correlation import SentNames
 from adapters.vault import Keyring, Undecipherable
 from models.domain.errors import CreditError, Invalid, Permanent, Refused, Unavailable
 from models.domain.failpoints import failpoint
@@ -118,14 +120,29 @@ def data_converter(keyring: Keyring) -> DataConverter:
     )
 
 
-async def connect(address: str, namespace: str, keyring: Keyring, *, lazy: bool = False) -> Client:
+async def connect(
+    address: str,
+    namespace: str,
+    keyring: Keyring,
+    *,
+    tls: TLSConfig | None = None,
+    api_key: str | None = None,
+    lazy: bool = False,
+) -> Client:
     """A client of the namespace; raises Unavailable when Temporal cannot be reached.
 
     A lazy client connects at its first call: for those who serve even while Temporal is away.
+    Without `tls` it speaks plainly, whatever else is given.
     """
     try:
         return await Client.connect(
-            address, namespace=namespace, data_converter=data_converter(keyring), lazy=lazy
+            address,
+            namespace=namespace,
+            data_converter=data_converter(keyring),
+            interceptors=[SentNames()],
+            tls=tls or False,
+            api_key=api_key,
+            lazy=lazy,
         )
     except RuntimeError as error:
         raise Unavailable("TEMPORAL_UNAVAILABLE", address) from error

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from temporalio.service import TLSConfig
 
 from adapters.operations.examining import Examiner
 from adapters.operations.workflows import TemporalDesk
@@ -23,6 +25,8 @@ class Addresses:
     relay_url: str | None
     temporal: str
     namespace: str
+    tls: TLSConfig | None = None
+    api_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ async def desk(at: Addresses, keyring: Keyring) -> AsyncIterator[Desk]:
         app_role = await database(at.app_url)
         relay_role = await database(at.relay_url) if at.relay_url else None
         records = PostgresOperations(app_role, relay_role)
-        client = await connect(at.temporal, at.namespace, keyring)
+        client = await connect(
+            at.temporal, at.namespace, keyring, tls=at.tls, api_key=at.api_key
+        )
         temporal = TemporalDesk(client)
         yield Desk(records, temporal, Examiner(records, temporal), TemporalMessages(client))

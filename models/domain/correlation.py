@@ -21,6 +21,9 @@ _NAME: Final = re.compile(r"[A-Za-z0-9._\-]{8,64}")
 # W3C Trace Context, version 00: trace id, parent id, flags; no id is all zeros.
 _TRACE: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 
+_TRACE_ID: Final = re.compile(r"(?!0{32})[0-9a-f]{32}")
+_CARRIED: Final = re.compile(r"([A-Za-z0-9._\-]{8,64}) ([0-9a-f]{32})-([0-9a-f]{2})")
+
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
@@ -30,6 +33,16 @@ class Correlation:
     trace_id: str  # 32 hexadecimal digits
     flags: str = "00"
     request_id: str | None = None  # of the one request within this process
+
+    @classmethod
+    def parse(cls, text: str) -> Correlation | None:
+        """What `carried` wrote; None if it is anything else."""
+        found = _CARRIED.fullmatch(text)
+        return cls(found[1], found[2], found[3]) if found else None
+
+    def carried(self) -> str:
+        """All that travels on within our own system."""
+        return f"{self.correlation_id} {self.trace_id}-{self.flags}"
 
     def traceparent(self) -> str:
         """The trace with a parent of our own, for the answer or for an outgoing call."""
@@ -46,9 +59,13 @@ def correlate(
 ) -> Correlation:
     """The correlation these headers ask for; what is missing or not well-formed is invented."""
     traced = _TRACE.fullmatch(traceparent) if traceparent else None
-    fresh = uuid4().hex
-    trace_id, flags = (traced[1], traced[2]) if traced else (fresh, "00")
-    request = request_id if request_id and _NAME.fullmatch(request_id) else fresh
+    request = request_id if request_id and _NAME.fullmatch(request_id) else uuid4().hex
+    trace_id, flags = (traced[1], traced[2]) if traced else (_trace_of(request), "00")
     if not (correlation_id and _NAME.fullmatch(correlation_id)):
         correlation_id = trace_id if traced else request
     return Correlation(correlation_id, trace_id, flags, request)
+
+
+def _trace_of(request_id: str) -> str:
+    """The trace of a request that came without one: its own name, where that has the form."""
+    return request_id if _TRACE_ID.fullmatch(request_id) else uuid4().hex
