@@ -76,6 +76,14 @@ def openapi() -> None:
         sys.exit(str(error))
 
 
+@app.command()
+def graphql_schema() -> None:
+    """Print the schema that is served by GraphQL, as docs/graphql/schema.graphql keeps it."""
+    from api.graphql.schema import SCHEMA  # noqa: PLC0415 - other commands need no web framework
+
+    typer.echo(SCHEMA.as_str())
+
+
 @applications.command("list")
 def list_applications(
     tenant: Tenant = None,

@@ -50,7 +50,7 @@ def _translated(error: GraphQLError) -> GraphQLError:
     if isinstance(cause, CreditError):
         # The whole answer is a refusal then (503): nobody reads this one.
         return said(error, cause.code, "It could not be read.")
-    if cause is None:
+    if cause is None or isinstance(cause, GraphQLError):
         # Of the library itself, which quotes what was sent.
         return said(error, "VARIABLES_INVALID", "A variable is missing, or not of its type.")
     log.error("graphql_error", error=type(cause).__name__, path=error.path, exc_info=cause)

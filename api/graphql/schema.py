@@ -120,7 +120,7 @@ class Query:
         state: str | None = None,
         stage: str | None = None,
         user_id: str | None = None,
-    ) -> Connection[Application]:
+    ) -> Connection[Application] | None:
         return await connection(
             info, at.APPLICATIONS, Application.of, first, after,
             state=state, stage=stage, user_id=user_id,
@@ -134,7 +134,7 @@ class Query:
         after: After = None,
         status: str | None = None,
         provider_id: str | None = None,
-    ) -> Connection[Offer]:
+    ) -> Connection[Offer] | None:
         return await connection(
             info, at.OFFERS, Offer.of, first, after, status=status, provider_id=provider_id
         )
@@ -142,7 +142,7 @@ class Query:
     @strawberry.field(description="Assessments, by when their applications were made.")
     async def assessments(
         self, info: Info, first: First = PAGE_DEFAULT, after: After = None
-    ) -> Connection[Assessment]:
+    ) -> Connection[Assessment] | None:
         return await connection(info, at.ASSESSMENTS, Assessment.of, first, after)
 
     @strawberry.field(description="Loans on the books; an applicant's own.")
@@ -152,7 +152,7 @@ class Query:
         first: First = PAGE_DEFAULT,
         after: After = None,
         provider_id: str | None = None,
-    ) -> Connection[Loan]:
+    ) -> Connection[Loan] | None:
         return await connection(info, at.LOANS, Loan.of, first, after, provider_id=provider_id)
 
     @strawberry.field(description="Payments on chain; those to an applicant.")
@@ -162,7 +162,7 @@ class Query:
         first: First = PAGE_DEFAULT,
         after: After = None,
         state: str | None = None,
-    ) -> Connection[Transaction]:
+    ) -> Connection[Transaction] | None:
         return await connection(info, at.SETTLEMENTS, Transaction.of, first, after, state=state)
 
     @strawberry.field(description="Ledger entries. For auditors and admins.")
