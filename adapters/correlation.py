@@ -78,7 +78,8 @@ class CarriedNames(temporalio.worker.Interceptor):
         return _NamedActivity(next)
 
     def workflow_interceptor_class(
-        self, input: WorkflowInterceptorClassInput
+        self,
+        input: WorkflowInterceptorClassInput,  # noqa: ARG002 - the SDK's signature
     ) -> type[WorkflowInboundInterceptor] | None:
         return _NamedWorkflow
 

@@ -1,4 +1,4 @@
-"""What the Temporal client is told of TLS: read from files, and tried before anything is served."""
+"""What the Temporal client is told of TLS: read from files, and tried before anything starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Final
 from temporalio.service import TLSConfig
 
 from models.domain.errors import Permanent
-
 
 _SETTINGS: Final = "CAAS_TEMPORAL__TLS__"
 

@@ -52,8 +52,6 @@ async def desk(at: Addresses, keyring: Keyring) -> AsyncIterator[Desk]:
         app_role = await database(at.app_url)
         relay_role = await database(at.relay_url) if at.relay_url else None
         records = PostgresOperations(app_role, relay_role)
-        client = await connect(
-            at.temporal, at.namespace, keyring, tls=at.tls, api_key=at.api_key
-        )
+        client = await connect(at.temporal, at.namespace, keyring, tls=at.tls, api_key=at.api_key)
         temporal = TemporalDesk(client)
         yield Desk(records, temporal, Examiner(records, temporal), TemporalMessages(client))
