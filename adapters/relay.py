@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import structlog
 
 from adapters.postgres.database import Database, Session
-from adapters.postgres.leadership import Task, lead
+from adapters.postgres.leadership import Task, lead, pause
 from adapters.postgres.outbox import CHANNEL, OutboxLane
 from models.domain.events import Event, Publication
 from models.domain.failpoints import failpoint
@@ -25,6 +25,9 @@ log = structlog.get_logger()
 BATCH: Final = 500
 # Writers notify; a notification that was lost with a connection is made up for by this.
 LOOK_EVERY_S: Final = 1.0
+# What is committed while a batch is under way goes with the next: under load, a transaction for
+# every event would cost more than the events.
+PACE_S: Final = 0.1
 # An event that the broker refuses this often will not be taken later either.
 MAX_ATTEMPTS: Final = 5
 
@@ -60,6 +63,7 @@ class OutboxRelay:
                 if self._outage is not None:
                     # Another relay may have a way to the broker that this one has not.
                     return
+                await pause(stop, PACE_S)
                 await _either(heard, stop)
 
         try:
@@ -68,7 +72,7 @@ class OutboxRelay:
             await self._broker.close()
 
     async def round(self, lane: OutboxLane) -> bool:
-        """Publish one batch; returns whether it is worth going on at once."""
+        """Publish one batch; returns whether more is known to wait."""
         events = await lane.unpublished(BATCH)
         if not events:
             return False
@@ -83,7 +87,8 @@ class OutboxRelay:
             if parked:
                 log.error("events_parked", count=parked, reason=published.refused[0].reason)
         self._note(published.outage)
-        return published.outage is None
+        more = len(events) == BATCH or bool(published.refused)
+        return more and published.outage is None
 
     def _note(self, outage: str | None) -> None:
         """Say once that the broker is away, and once that it is back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
@@ -47,6 +48,13 @@ PLATFORM: Final = "platform"
 _PURPOSE = "temporal"
 
 
+def tenant_of_context(context: SerializationContext) -> str | None:
+    """Whose workflow a payload belongs to; None if it belongs to no workflow."""
+    if not isinstance(context, WorkflowSerializationContext | ActivitySerializationContext):
+        return None
+    return tenant_of_workflow(context.workflow_id or "") or PLATFORM
+
+
 class TenantCodec(PayloadCodec, WithSerializationContext):
     """Encrypts every payload under its tenant's key; the tenant is read from the workflow id."""
 
@@ -56,9 +64,8 @@ class TenantCodec(PayloadCodec, WithSerializationContext):
 
     def with_context(self, context: SerializationContext) -> Self:
         """A codec for the tenant whose workflow the payload belongs to."""
-        if not isinstance(context, WorkflowSerializationContext | ActivitySerializationContext):
-            return self
-        return self.for_tenant(tenant_of_workflow(context.workflow_id or "") or PLATFORM)
+        tenant_id = tenant_of_context(context)
+        return self if tenant_id is None else self.for_tenant(tenant_id)
 
     def for_tenant(self, tenant_id: str) -> Self:
         """A codec that encrypts for this tenant."""
@@ -111,9 +118,31 @@ class SharedPayloadConverter(CompositePayloadConverter):
         super().__init__(*_JSON_CONVERTERS)
 
 
+# Far more than the tenants of one process at a time; beyond it, all are made anew.
+_REMEMBERED_TENANTS: Final = 4_096
+
+
+@dataclass(frozen=True)
+class TenantDataConverter(DataConverter):
+    """A converter that is made once per tenant: the SDK asks for one with every payload."""
+
+    made: dict[str, TenantDataConverter] = field(default_factory=dict, compare=False, repr=False)
+
+    def with_context(self, context: SerializationContext) -> TenantDataConverter:
+        """The converter of the tenant whose workflow the payload belongs to."""
+        tenant_id = tenant_of_context(context)
+        if tenant_id is None:
+            return self
+        if (made := self.made.get(tenant_id)) is None:
+            if len(self.made) >= _REMEMBERED_TENANTS:
+                self.made.clear()
+            made = self.made[tenant_id] = super().with_context(context)
+        return made
+
+
 def data_converter(keyring: Keyring) -> DataConverter:
     """Frozen dataclasses as JSON, encrypted; failures encrypted too."""
-    return DataConverter(
+    return TenantDataConverter(
         payload_converter_class=SharedPayloadConverter,
         payload_codec=TenantCodec(keyring),
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from adapters.postgres.database import Transaction
 from adapters.postgres.rows import REASONS, credit_request_of, quote_of
@@ -18,44 +18,41 @@ from models.domain.views import (
     SettlementView,
 )
 
+# One statement: whoever waits looks often, and every further one is a journey of its own.
+_EVERYTHING: Final = (
+    "SELECT a.*, k.status AS identity, s.score, s.outcome AS score_outcome,"
+    " s.reasons AS score_reasons, f.missing, n.notice_id, n.kind AS notice_kind,"
+    " n.status AS notice_status, n.due_at AS notice_due_at, n.concluded_at,"
+    " EXISTS (SELECT FROM information_requests i WHERE i.tenant_id = a.tenant_id"
+    " AND i.user_id = a.user_id) AS asked,"
+    " COALESCE(d.outcome, NULLIF(e.outcome, 'allow')) AS decision,"
+    " ARRAY(SELECT o FROM offers o WHERE o.tenant_id = a.tenant_id"
+    " AND o.application_id = a.application_id"
+    " ORDER BY o.apr_bps, o.total_repayable_minor, o.offer_id) AS offers,"
+    " (SELECT t FROM settlements t WHERE t.tenant_id = a.tenant_id"
+    " AND t.application_id = a.application_id) AS settlement,"
+    " (SELECT l FROM loans l WHERE l.tenant_id = a.tenant_id"
+    " AND l.application_id = a.application_id) AS loan"
+    " FROM applications a"
+    " LEFT JOIN kyc_profiles k USING (tenant_id, user_id)"
+    " LEFT JOIN assessments s USING (tenant_id, application_id)"
+    " LEFT JOIN offer_searches f USING (tenant_id, application_id)"
+    " LEFT JOIN notices n USING (tenant_id, application_id)"
+    " LEFT JOIN decisions d ON d.tenant_id = a.tenant_id"
+    " AND d.application_id = a.application_id AND d.phase = 'credit'"
+    " LEFT JOIN decisions e ON e.tenant_id = a.tenant_id"
+    " AND e.application_id = a.application_id AND e.phase = 'eligibility'"
+    " WHERE a.tenant_id = $1 AND a.application_id = $2"
+)
+
 
 async def application_view(tx: Transaction, application_id: str) -> ApplicationView:
     """The application with everything that belongs to it; NotFound for a foreign id."""
-    row = await tx.row(
-        "SELECT a.*, k.status AS identity, s.score, s.outcome AS score_outcome,"
-        " s.reasons AS score_reasons, f.missing, n.notice_id, n.kind AS notice_kind,"
-        " n.status AS notice_status, n.due_at AS notice_due_at, n.concluded_at,"
-        " EXISTS (SELECT FROM information_requests i WHERE i.tenant_id = a.tenant_id"
-        " AND i.user_id = a.user_id) AS asked,"
-        " COALESCE(d.outcome, NULLIF(e.outcome, 'allow')) AS decision FROM applications a"
-        " LEFT JOIN kyc_profiles k USING (tenant_id, user_id)"
-        " LEFT JOIN assessments s USING (tenant_id, application_id)"
-        " LEFT JOIN offer_searches f USING (tenant_id, application_id)"
-        " LEFT JOIN notices n USING (tenant_id, application_id)"
-        " LEFT JOIN decisions d ON d.tenant_id = a.tenant_id"
-        " AND d.application_id = a.application_id AND d.phase = 'credit'"
-        " LEFT JOIN decisions e ON e.tenant_id = a.tenant_id"
-        " AND e.application_id = a.application_id AND e.phase = 'eligibility'"
-        " WHERE a.tenant_id = $1 AND a.application_id = $2",
-        tx.tenant_id, application_id,
-    )  # fmt: skip
+    row = await tx.row(_EVERYTHING, tx.tenant_id, application_id)
     if row is None:
         raise NotFound("APPLICATION_UNKNOWN")
-    offers = await tx.rows(
-        "SELECT * FROM offers WHERE tenant_id = $1 AND application_id = $2"
-        " ORDER BY apr_bps, total_repayable_minor, offer_id",
-        tx.tenant_id, application_id,
-    )  # fmt: skip
-    settlement = await tx.row(
-        "SELECT * FROM settlements WHERE tenant_id = $1 AND application_id = $2",
-        tx.tenant_id, application_id,
-    )  # fmt: skip
-    loan = await tx.row(
-        "SELECT * FROM loans WHERE tenant_id = $1 AND application_id = $2",
-        tx.tenant_id, application_id,
-    )  # fmt: skip
     asked = await _asked(tx, row) if row["asked"] else ()
-    return _view(row, offers, settlement, loan, asked)
+    return _view(row, asked)
 
 
 async def _asked(tx: Transaction, row: Any) -> tuple[InformationRequestView, ...]:
@@ -83,13 +80,8 @@ async def _asked(tx: Transaction, row: Any) -> tuple[InformationRequestView, ...
     )
 
 
-def _view(
-    row: Any,
-    offers: list[Any],
-    settlement: Any,
-    loan: Any,
-    asked: tuple[InformationRequestView, ...],
-) -> ApplicationView:
+def _view(row: Any, asked: tuple[InformationRequestView, ...]) -> ApplicationView:
+    settlement, loan = row["settlement"], row["loan"]
     scored = row["score_outcome"] == "scored"
     return ApplicationView(
         application_id=row["application_id"],
@@ -107,7 +99,7 @@ def _view(
                 each["offer_id"], each["status"], quote_of(each), each["chain_id"],
                 each["aggregator"],
             )
-            for each in offers
+            for each in row["offers"]
         ),
         missing_offers=tuple(row["missing"] or ()),
         accepted_offer_id=row["accepted_offer_id"],

@@ -303,10 +303,12 @@ async def _as_it_is(_: Any) -> None:
 
 
 async def _speak_json(connection: Any) -> None:
-    # The standard library's codec keeps integers of any size exact; NaN is refused.
+    # The standard library's codec keeps integers of any size exact; NaN is refused. In PostgreSQL's
+    # binary form (a version before the text), so that rows within rows can hold it.
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",
-        encoder=lambda value: json.dumps(value, allow_nan=False),
-        decoder=json.loads,
+        encoder=lambda value: b"\x01" + json.dumps(value, allow_nan=False).encode(),
+        decoder=lambda data: json.loads(data[1:]),
+        format="binary",
     )

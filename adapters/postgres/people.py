@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -52,6 +52,10 @@ async def person(tx: Transaction, user_id: str, *, create: bool = False) -> Seal
         "SELECT key_id, wrapped_key FROM subject_keys WHERE tenant_id = $1 AND user_id = $2",
         tx.tenant_id, user_id,
     )  # fmt: skip
+    return _unwrapped(tx, user_id, row)
+
+
+def _unwrapped(tx: Transaction, user_id: str, row: Any) -> SealedPerson:
     if row is None or row["wrapped_key"] is None:
         raise NotFound("PERSON_UNKNOWN")
     key = tx.keyring.open(
@@ -63,13 +67,14 @@ async def person(tx: Transaction, user_id: str, *, create: bool = False) -> Seal
 async def applicant(tx: Transaction, application_id: str) -> Applicant:
     """The person behind an application; raises NotFound."""
     row = await tx.row(
-        "SELECT user_id, sealed_applicant FROM applications"
+        "SELECT user_id, sealed_applicant, key_id, wrapped_key FROM applications"
+        " LEFT JOIN subject_keys USING (tenant_id, user_id)"
         " WHERE tenant_id = $1 AND application_id = $2",
         tx.tenant_id, application_id,
     )  # fmt: skip
     if row is None:
         raise NotFound("APPLICATION_UNKNOWN")
-    sealed = await person(tx, row["user_id"])
+    sealed = _unwrapped(tx, row["user_id"], row)
     return sealed.open(APPLICANT, row["sealed_applicant"], applicant_place(application_id))
 
 

@@ -11,7 +11,8 @@ from fractions import Fraction
 from math import ceil
 
 MONTHS_PER_YEAR = 12
-_BISECTIONS = 200  # halves [0, 10] per month far below a hundredth of a basis point
+_HIGHEST_RATE = 10.0  # per month
+_STEPS = 200  # each doubles the digits that are right; far fewer are needed
 
 
 class RateNotFound(ValueError):
@@ -40,20 +41,25 @@ def apr_bps(amount_financed_minor: int, payments_minor: Sequence[int]) -> int:
     if sum(payments_minor) < amount_financed_minor:
         raise RateNotFound("the payments return less than the advance")
 
-    def present_value(rate: float) -> float:
-        value, discount = 0.0, 1.0
-        for payment in payments_minor:
-            discount /= 1.0 + rate
-            value += payment * discount
-        return value
-
-    low, high = 0.0, 10.0
-    if present_value(high) > amount_financed_minor:
+    rate = 0.0
+    for _ in range(_STEPS):
+        value, slope = _present_value(payments_minor, rate)
+        # The curve falls and is convex: from below, no step passes the rate that is sought.
+        further = rate + (value - amount_financed_minor) / slope
+        if not further > rate:
+            break
+        rate = further
+    if rate > _HIGHEST_RATE:
         raise RateNotFound("the rate lies above 12,000 % a year")
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        if present_value(middle) > amount_financed_minor:
-            low = middle
-        else:
-            high = middle
-    return round(high * MONTHS_PER_YEAR * 10_000)
+    return round(rate * MONTHS_PER_YEAR * 10_000)
+
+
+def _present_value(payments_minor: Sequence[int], rate: float) -> tuple[float, float]:
+    """What the payments are worth at a monthly rate, and how fast that falls (both positive)."""
+    value, slope, discount, growth = 0.0, 0.0, 1.0, 1.0 + rate
+    for month, payment in enumerate(payments_minor, start=1):
+        discount /= growth
+        present = payment * discount
+        value += present
+        slope += month * present
+    return value, slope / growth
