@@ -17,6 +17,7 @@ from typing import Annotated, Final, Literal, Self, TypeVar
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -121,13 +122,55 @@ class TemporalSettings(Section):
     workflow_sandbox: bool = True
 
 
+def _path(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+# A claim's name, or the names on the way to it.
+ClaimPath = Annotated[tuple[str, ...], BeforeValidator(_path), Field(min_length=1, max_length=5)]
+
+
 class IssuerSettings(Section):
-    """An issuer of access tokens; its keys are read from a file, never fetched by address."""
+    """An issuer of access tokens: its keys from a file or from one fixed address of its own."""
 
     issuer: str
     audience: str = "caas-api"
-    jwks_path: Path
-    algorithms: tuple[Literal["Ed25519", "ES256", "EdDSA"], ...] = ("Ed25519",)
+    jwks_path: Path | None = None
+    jwks_url: URL | None = None
+    algorithms: tuple[Literal["Ed25519", "ES256", "EdDSA", "RS256", "PS256"], ...] = ("Ed25519",)
+    tenant: str | None = None  # whose people all of its tokens are about, instead of a claim
+    tenants: tuple[str, ...] | None = None  # whom it may speak for; without it: every tenant
+    platform: bool = False  # whether it may speak for the platform's own people, too
+    subject_claim: ClaimPath = ("sub",)
+    tenant_claim: ClaimPath = ("tenant",)
+    roles_claim: ClaimPath = ("roles",)
+    scope_claim: ClaimPath | None = ("scope",)  # null: its scopes mean nothing here
+    role_names: dict[str, str] | None = None  # its names: ours; without it, its names are ours
+
+    @model_validator(mode="after")
+    def _has_one_source_of_keys(self) -> Self:
+        if (self.jwks_path is None) == (self.jwks_url is None):
+            raise ValueError("needs either a jwks_path or a jwks_url")
+        return self
+
+
+class AuthSettings(Section):
+    """Our own accounts: their tokens, passwords and keys."""
+
+    issuer: str = Field(default="urn:caas:issuer", min_length=1)
+    audience: str = Field(default="caas-api", min_length=1)
+    algorithm: Literal["EdDSA", "ES256"] = "EdDSA"
+    access_token_s: int = Field(default=600, ge=60, le=3_600)
+    refresh_token_s: int = Field(default=14 * 86_400, ge=3_600, le=90 * 86_400)
+    session_s: int = Field(default=30 * 86_400, ge=3_600, le=365 * 86_400)
+    invitation_s: int = Field(default=7 * 86_400, ge=3_600, le=30 * 86_400)
+    # How long a new key is published before it signs; every process has read it by then.
+    key_lead_s: int = Field(default=60, ge=10, le=86_400)
+    # argon2id: about 230 ms of one core and this much memory for each thread.
+    password_threads: int = Field(default=2, ge=1, le=16)
+    password_waiting: int = Field(default=16, ge=0, le=1_000)
+    password_passes: int = Field(default=3, ge=2, le=10)
+    password_memory_kib: int = Field(default=65_536, ge=19_456, le=1_048_576)
 
 
 class ChainSettings(Section):
@@ -352,6 +395,7 @@ class Settings(BaseSettings):
     master_keys: dict[str, SecretStr]
     database: DatabaseSettings = DatabaseSettings()
     temporal: TemporalSettings = TemporalSettings()
+    auth: AuthSettings = AuthSettings()
     issuers: tuple[IssuerSettings, ...] = ()
     chain: ChainSettings | None = None
     identity: IdentitySettings | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -26,7 +27,7 @@ from activities.settlement import ChainActivities, LoanBookActivities
 from adapters import telemetry
 from adapters.bureau.bureau import HTTPCreditBureau
 from adapters.chain import eip712
-from adapters.http import HTTPCaller, new_client
+from adapters.http import DEFAULT_MAX_BYTES, HTTPCaller, new_client
 from adapters.identity.callback_signature import decode_secret
 from adapters.identity.verifier import HTTPIdentityVerifier
 from adapters.notices.mail_house import HTTPMailHouse
@@ -78,9 +79,10 @@ from settings import (
 )
 
 if TYPE_CHECKING:
+    from adapters.accounts.desk import IdentityOptions
+    from adapters.accounts.provider_keys import ProviderKeys
     from adapters.chain.aggregator import EVMSettlementChain
     from adapters.chain.watcher import BlockWatcher
-    from api.auth import TrustedIssuer
     from api.deps import Services
 
 log = structlog.get_logger()
@@ -171,12 +173,14 @@ class Wiring:
             self._stack.push_async_callback(self._chain.close)
         return self._chain
 
-    def caller(self, base_url: str, deadline_s: float) -> HTTPCaller:
+    def caller(
+        self, base_url: str, deadline_s: float, max_bytes: int = DEFAULT_MAX_BYTES
+    ) -> HTTPCaller:
         """A bounded HTTP caller over this process's one client."""
         if self._http is None:
             self._http = new_client()
             self._stack.push_async_callback(self._http.aclose)
-        return HTTPCaller(self._http, base_url, deadline_s)
+        return HTTPCaller(self._http, base_url, deadline_s, max_bytes)
 
     def providers(self) -> dict[str, CreditProvider]:
         """The configured lenders by id."""
@@ -372,8 +376,11 @@ async def wired(settings: Settings) -> AsyncIterator[Wiring]:
 async def api_services(settings: Settings) -> AsyncIterator[Services]:
     """What the API's routes use; background starts are awaited before it closes."""
     # The web framework takes a third of a worker's start: for the API alone.
+    from adapters.accounts.desk import identity_desk  # noqa: PLC0415
     from api.auth import TokenVerifier  # noqa: PLC0415
     from api.deps import Services  # noqa: PLC0415
+    from api.issuers import trusted_issuers  # noqa: PLC0415
+    from api.roles import usable_scopes  # noqa: PLC0415
 
     background: set[asyncio.Task[None]] = set()
 
@@ -382,8 +389,14 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
         background.add(task)
         task.add_done_callback(background.discard)
 
-    async with wired(settings) as wiring:
+    async with wired(settings) as wiring, AsyncExitStack() as desks:
         database = await wiring.database("app")
+        providers = _provider_keys(wiring)
+        identity = await desks.enter_async_context(
+            identity_desk(
+                database, _identity_options(settings), usable_scopes, tuple(providers.values())
+            )
+        )
         yield Services(
             database=database,
             applications=PostgresApplications(database),
@@ -396,7 +409,12 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             # The API takes applications even while Temporal is away; the sweeper starts them later.
             messages=await wiring.messages(lazy=True),
             payloads=PayloadDesk(wiring.keyring),
-            tokens=TokenVerifier(_issuers(settings)),
+            identity=identity,
+            tokens=TokenVerifier(
+                trusted_issuers(settings, identity.signing_keys, providers),
+                identity.revocations,
+                identity.api_keys,
+            ),
             venue=wiring.venue(),
             settled_currency=wiring.chain_settings().currency,
             secure_cookies=settings.environment is not Environment.SANDBOX,
@@ -407,22 +425,35 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
         await asyncio.gather(*background, return_exceptions=True)
 
 
-def _issuers(settings: Settings) -> list[TrustedIssuer]:
-    from api.auth import TrustedIssuer  # noqa: PLC0415
+def _provider_keys(wiring: Wiring) -> dict[str, ProviderKeys]:
+    """Where identity providers publish their keys, by issuer; by https, but for the sandbox's."""
+    from adapters.accounts.provider_keys import MOST_BYTES, ProviderKeys  # noqa: PLC0415
 
-    if not settings.issuers:
-        raise missing("ISSUERS", "the API")
-    issuers = []
+    settings, found = wiring.settings, {}
     for position, each in enumerate(settings.issuers):
-        try:
-            issuers.append(
-                TrustedIssuer.read(each.issuer, each.audience, each.jwks_path, each.algorithms)
-            )
-        except (OSError, ValueError) as error:
-            raise WrongSetting(
-                f"CAAS_ISSUERS__{position}__JWKS_PATH: {type(error).__name__}"
-            ) from error
-    return issuers
+        if each.jwks_url is None:
+            continue
+        sandbox = settings.environment is Environment.SANDBOX
+        if not (sandbox or each.jwks_url.startswith("https://")):
+            raise WrongSetting(f"CAAS_ISSUERS__{position}__JWKS_URL: must start with https://")
+        caller = wiring.caller(each.jwks_url, 5.0, MOST_BYTES)
+        found[each.issuer] = ProviderKeys(caller, each.issuer)
+    return found
+
+
+def _identity_options(settings: Settings) -> IdentityOptions:
+    from adapters.accounts.desk import IdentityOptions  # noqa: PLC0415
+    from adapters.postgres.sessions import Lifetimes  # noqa: PLC0415
+
+    auth = settings.auth
+    lasting = (auth.access_token_s, auth.refresh_token_s, auth.session_s)
+    return IdentityOptions(
+        auth.issuer, auth.audience, auth.algorithm,
+        Lifetimes(*(timedelta(seconds=each) for each in lasting)),
+        timedelta(seconds=auth.invitation_s), timedelta(seconds=auth.key_lead_s),
+        auth.password_threads, auth.password_waiting, auth.password_passes,
+        auth.password_memory_kib,
+    )  # fmt: skip
 
 
 def _token_store(wiring: Wiring, database: Database) -> TokenStore | None:

@@ -16,7 +16,17 @@ from api.description import describe
 from api.errors import install, problem_response, refusals
 from api.front_door import FrontDoor
 from api.openapi import DescribedAPI, operation_id
-from api.routes import applicants, applications, callbacks, codec, graphql, health, reviews
+from api.routes import (
+    accounts,
+    applicants,
+    applications,
+    auth,
+    callbacks,
+    codec,
+    graphql,
+    health,
+    reviews,
+)
 from api.versions import VersionHeaders
 from api.versions_changes import RETIRING_OPERATIONS, VERSIONS
 from settings import Settings, TemporalSettings, settings_or_exit
@@ -27,6 +37,8 @@ REFUSALS: Final = (
     (applications.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
     (applicants.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
     (reviews.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
+    (auth.router, (400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503)),
+    (accounts.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
     (graphql.router, (400, 401, 403, 408, 413, 415, 422, 429, 500, 503)),
     (callbacks.router, (400, 401, 404, 408, 413, 422, 429, 500, 503)),
     (codec.router, (400, 401, 403, 408, 413, 415, 422, 429, 500, 503)),

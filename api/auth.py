@@ -43,7 +43,8 @@ FOREIGN_HEADERS: Final = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "
 class Principal:
     """An authenticated caller; `scopes` is None where nothing narrows the roles.
 
-    `revocable` names what would end the caller's access early: token, session, API key.
+    `revocable` names what would end the caller's access early: the token, its session and signing
+    key, the API key.
     """
 
     subject: str
@@ -92,8 +93,9 @@ class TrustedIssuer:
     """An issuer with the keys and algorithms pinned to it, and the tenants it may speak for.
 
     `newer_keys` looks for keys we have not seen yet, at the configured address alone, and says
-    whether it looked; it decides itself how often that may be. `tenants` None: any but the
-    platform. `tenant` stands for a claim where all of an issuer's tokens are of one tenant.
+    whether it looked; it decides itself how often that may be. `tenants` None: any; the platform's
+    own people only with `platform`. `tenant` stands for a claim where all of an issuer's tokens are
+    of one tenant.
     """
 
     issuer: str
@@ -103,6 +105,7 @@ class TrustedIssuer:
     claims: ClaimPaths = ClaimPaths()
     tenant: str | None = None
     tenants: frozenset[str] | None = None
+    platform: bool = False
     newer_keys: Callable[[], Awaitable[bool]] | None = None
 
     @classmethod
@@ -119,7 +122,9 @@ class TrustedIssuer:
 
     def speaks_for(self, tenant_id: str) -> bool:
         """Whether its tokens may be about this tenant."""
-        return tenant_id != PLATFORM if self.tenants is None else tenant_id in self.tenants
+        if tenant_id == PLATFORM:
+            return self.platform
+        return self.tenants is None or tenant_id in self.tenants
 
 
 class KeyDesk(Protocol):
@@ -280,7 +285,7 @@ def _principal(claims: dict[str, Any], issuer: TrustedIssuer, token: str) -> Pri
     # The platform has one kind of people, and nobody else is of its kind.
     if named - {Role.PLATFORM_ADMIN} if tenant == PLATFORM else Role.PLATFORM_ADMIN in named:
         raise ValueError("a role of another tenant")
-    revocable = [_token_id(claims, issuer, token)]
+    revocable = [_token_id(claims, issuer, token), _stated(token, 0, "kid")]
     if isinstance(session := claims.get("sid"), str):
         revocable.append(session)
     scopes = _scopes(claims, paths.scope)

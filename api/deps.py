@@ -17,6 +17,7 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope
 
+from adapters.accounts.desk import Identity
 from adapters.chain.eip712 import (
     acceptance_digest,
     acceptance_typed_data,
@@ -56,7 +57,7 @@ __all__ = [
     "CALLBACK_TOLERANCE_S", "AnsweredRequest", "Caller", "GraphSnapshot", "GraphSource",
     "IdempotencyKey", "MemoryTokenStore", "PostgresGraph", "Services",
     "StrictRoute", "Wired", "acceptance_digest", "acceptance_typed_data", "answer_once",
-    "checksum", "graph_views", "parse_callback", "signed_by", "verify_callback",
+    "checksum", "graph_views", "parse_callback", "replay", "signed_by", "verify_callback",
     "wallet_ownership_digest", "wallet_ownership_typed_data", "write_key",
 ]  # fmt: skip
 
@@ -80,6 +81,7 @@ class Services:
     messages: TemporalMessages
     payloads: PayloadDesk
     tokens: TokenVerifier
+    identity: Identity
     venue: SettlementVenue
     settled_currency: str
     secure_cookies: bool
@@ -96,25 +98,28 @@ def services(request: Request) -> Services:
 
 
 Wired = Annotated[Services, Depends(services)]
-_bearer = HTTPBearer(auto_error=False, description="An access token (RFC 9068) of your issuer.")
+_bearer = HTTPBearer(
+    auto_error=False,
+    description="An access token (RFC 9068) of ours or your issuer, or an API key (`caas_key~…`).",
+)
 
 
 async def caller(request: Request, wired: Wired, _: Annotated[Any, Depends(_bearer)]) -> Principal:
     """Who calls: a bearer token, or the cookie of a signed-in operator; charged for the route."""
-    principal = _recognised(request, wired)
+    principal = await _recognised(request, wired)
     await charge_caller(request.scope, principal.tenant_id, principal.subject)
     return principal
 
 
-def _recognised(request: Request, wired: Services) -> Principal:
+async def _recognised(request: Request, wired: Services) -> Principal:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
-        return wired.tokens.verify(token.strip())
+        return await wired.tokens.identify(token.strip())
     if not scheme and (cookie := request.cookies.get(SESSION_COOKIE)):
         if request.method != "GET" and not request.url.path.startswith("/codec/"):
             # A cookie travels by itself, so it never authorises a write of the API.
             raise unauthorised()
-        return wired.tokens.verify(cookie)
+        return await wired.tokens.identify(cookie)
     raise unauthorised()
 
 

@@ -84,6 +84,15 @@ TITLES: Final = {
     "USER_ID_MISSING": "Whoever applies for somebody else names them in `user_id`.",
     "CURRENCY_NOT_SETTLED": "No loan is paid out in this currency here.",
     "CALLBACK_MALFORMED": "The callback's body is not of the documented form.",
+    "REGISTRATION_CLOSED": "Nobody can register here by themselves.",
+    "LOGIN_TAKEN": "There is an account of this address already.",
+    "INVITATION_NOT_OPEN": "The invitation is not open, or not for this address.",
+    "PASSWORD_TOO_WEAK": "The password is guessed too easily.",
+    "ROLE_NOT_YOURS_TO_GIVE": "Your role does not hand out this one.",
+    "TOO_MANY_KEYS": "The service account has as many keys as it may.",
+    "API_KEY_NOT_OPEN": "The key is revoked, replaced or expired.",
+    "OWN_ACCOUNT": "Nobody suspends themselves.",
+    "TENANT_RESERVED": "This tenant is the platform's own.",
     "PAYLOADS_MALFORMED": "The payloads are not of the codec protocol.",
 }
 

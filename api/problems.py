@@ -13,7 +13,7 @@ from typing import Any, Final
 from api.errors import HTTP_REFUSALS, TITLES, TYPE_PREFIX
 
 ANYWHERE: Final = ""
-WRITES: Final = r"(POST|PUT|PATCH|DELETE) /api/v1/"
+WRITES: Final = r"(POST|PUT|PATCH|DELETE) (/api/v1/|/auth/register)"
 BODIES: Final = r"(POST|PUT|PATCH) "
 COUNTED: Final = r"(?!GET /(healthz|readyz|metrics)\Z)"
 NO_OPERATION: Final = r"(?!)"  # refused by the server before it is known what was asked
@@ -27,6 +27,11 @@ DECIDE: Final = REVIEWS + r"decision\Z"
 ASK: Final = REVIEWS + r"information\Z"
 CALLBACKS: Final = r"POST /callbacks/"
 CODEC: Final = r"POST /codec/"
+SIGN_IN: Final = r"POST /auth/(login|refresh)"
+REGISTER: Final = r"POST /auth/register"
+INVITATIONS: Final = rf"{REGISTER}|POST /api/v1/invitations/\{{invitation_id\}}"
+API_KEYS: Final = r"POST /api/v1/service-accounts/\{service_account_id\}/keys"
+ACCOUNT_STATUS: Final = r"POST /api/v1/accounts/\{user_id\}/status"
 BY_UPDATE: Final = f"{ACCEPT}|{WITHDRAW}|{REVIEWS}"
 
 
@@ -85,6 +90,8 @@ CATALOGUE: Final[tuple[Published, ...]] = (
               "8 to 128 printable ASCII characters."),
     Published("UNAUTHENTICATED", 401, r"(?!\w+ /callbacks/)", "Get a new access token.",
               "A valid access token is needed."),
+    Published("SIGN_IN_REFUSED", 401, SIGN_IN, "Check what was typed; or sign in anew.",
+              "Nobody can be signed in with this."),
     Published("CALLBACK_SIGNATURE_INVALID", 401, CALLBACKS,
               "Sign the body's bytes as they travel, under the shared secret.",
               "The callback's signature is not valid."),
@@ -97,6 +104,13 @@ CATALOGUE: Final[tuple[Published, ...]] = (
     _framework(408, BODIES, "Send it at once; the connection was closed."),
     Published("HEAD_TOO_SLOW", 408, NO_OPERATION, "Send it at once; the connection was closed.",
               "The request's head did not arrive in time."),
+    Published("REGISTRATION_CLOSED", 409, REGISTER, "Ask the tenant for an invitation."),
+    Published("LOGIN_TAKEN", 409, REGISTER, "Sign in instead."),
+    Published("INVITATION_NOT_OPEN", 409, INVITATIONS, "Ask for a new invitation."),
+    Published("TOO_MANY_KEYS", 409, API_KEYS, "Revoke one first."),
+    Published("API_KEY_NOT_OPEN", 409, API_KEYS + r"/\{key_id\}/rotation", "Make a new key."),
+    Published("OWN_ACCOUNT", 409, ACCOUNT_STATUS, "Ask another administrator."),
+    Published("TENANT_RESERVED", 409, r"POST /api/v1/tenants", "Choose another name."),
     Published("REQUEST_IN_FLIGHT", 409, WRITES, "Wait a moment and repeat it under the same key."),
     Published("ALREADY_ACCEPTED", 409, f"{ACCEPT}|{WITHDRAW}", "Follow the application instead."),
     Published("OFFER_EXPIRED", 409, ACCEPT, "Choose another offer, or apply again."),
@@ -115,6 +129,9 @@ CATALOGUE: Final[tuple[Published, ...]] = (
     Published("VALIDATION_FAILED", 422, ANYWHERE, "`errors` tells where and why.",
               "The request is not acceptable."),
     Published("IDEMPOTENCY_KEY_REUSED", 422, WRITES, "Draw a new key for another request."),
+    Published("PASSWORD_TOO_WEAK", 422, REGISTER, "Choose a longer one: three rare words do."),
+    Published("ROLE_NOT_YOURS_TO_GIVE", 422, r"POST /api/v1/(invitations|service-accounts)\Z",
+              "Name roles of staff, or of services."),
     Published("USER_ID_MISSING", 422, APPLY, "Name the person in `user_id`."),
     Published("CURRENCY_NOT_SETTLED", 422, APPLY, "Apply in a currency that is paid out here."),
     Published("WALLET_PROOF_INVALID", 422, APPLY, "Sign `WalletOwnership` anew, by the wallet."),
@@ -128,6 +145,8 @@ CATALOGUE: Final[tuple[Published, ...]] = (
     Published("INFORMATION_INCOMPLETE", 422, INFORM, "Answer what was asked, each once."),
     Published("CALLBACK_MALFORMED", 422, CALLBACKS, "Send the documented fields."),
     Published("PAYLOADS_MALFORMED", 422, CODEC, "Send payloads of Temporal's codec protocol."),
+    Published("SIGN_IN_SLOWED", 429, r"POST /auth/login", "Wait `Retry-After` seconds.",
+              "Too many attempts to sign in; wait."),
     Published("RATE_LIMITED", 429, COUNTED, "Wait `Retry-After` seconds; `RateLimit` tells more.",
               "Too many requests; try again after `Retry-After` seconds."),
     Published("HEAD_TOO_LARGE", 431, NO_OPERATION, "Send fewer or shorter headers.",
@@ -140,6 +159,9 @@ CATALOGUE: Final[tuple[Published, ...]] = (
               "Repeat it after `Retry-After`, under the same key.",
               "The answer took too long; try again."),
     Published("DATABASE_UNAVAILABLE", 503, ANYWHERE, "Repeat it after `Retry-After`.", _AWAY),
+    Published("SIGN_IN_BUSY", 503, r"POST /auth/(login|register)",
+              "Repeat it after `Retry-After`.", _AWAY),
+    Published("SIGNING_KEY_UNKNOWN", 503, SIGN_IN, "Repeat it after `Retry-After`.", _AWAY),
     Published("QUERY_TOO_SLOW", 503, r"\w+ /graphql", "Repeat it, asking for less at once.",
               _AWAY),
     Published("TEMPORAL_UNAVAILABLE", 503, f"{BY_UPDATE}|{CALLBACKS}|{OWN}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -118,3 +119,8 @@ EMPLOYABLE: Final = {
 def scopes_of(roles: frozenset[Role]) -> frozenset[Scope]:
     """Every scope that these roles can use."""
     return frozenset(scope for scope, allowed in _TABLE.values() if not roles.isdisjoint(allowed))
+
+
+def usable_scopes(roles: Sequence[str]) -> tuple[str, ...]:
+    """The same for roles by name, in the order of the alphabet."""
+    return tuple(sorted(scopes_of(frozenset(Role(role) for role in roles))))

@@ -30,8 +30,19 @@ def product_settings(stack: Stack) -> dict[str, str]:
         "CAAS_TEMPORAL__WORKFLOW_SANDBOX": str(stack.options.workflow_sandbox),
         "CAAS_API__PORT": str(stack.api_port),
         "CAAS_ISSUERS": json.dumps(
-            [{"issuer": "urn:caas:sandbox-issuer", "jwks_path": str(stack.issuer.jwks_path)}]
+            [
+                {
+                    "issuer": "urn:caas:sandbox-issuer",
+                    "jwks_path": str(stack.issuer.jwks_path),
+                    "platform": True,
+                }
+            ]
         ),
+        # All of a sandbox's people sign in from one address.
+        "CAAS_RATE_LIMIT__SIGN_IN_MAX_ATTEMPTS": "5000",
+        # The least that argon2id is good for: nobody's password is worth guessing here.
+        "CAAS_AUTH__PASSWORD_PASSES": "2",
+        "CAAS_AUTH__PASSWORD_MEMORY_KIB": "19456",
         "CAAS_CHAIN": json.dumps(_chain(stack)),
         "CAAS_IDENTITY": json.dumps(
             {

@@ -20,7 +20,15 @@ from api.versions_changes import VERSIONS
 from settings import Settings
 
 METHODS = {"get", "post", "put", "patch", "delete"}
-PUBLIC = {"/healthz", "/readyz", "/callbacks/{vendor}"}
+PUBLIC = {
+    "/auth/login",
+    "/auth/refresh",
+    "/auth/register",
+    "/.well-known/jwks.json",
+    "/healthz",
+    "/readyz",
+    "/callbacks/{vendor}",
+}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +105,7 @@ def test_everything_in_it_is_described(document: dict[str, Any]) -> None:
 
 def test_every_body_has_an_example(document: dict[str, Any]) -> None:
     assert without_example(document) == []
-    assert len([each for _, _, each in operations(document) if "requestBody" in each]) == 12
+    assert len([each for _, _, each in operations(document) if "requestBody" in each]) == 21
 
 
 def test_it_is_valid(document: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from api.schemas import accounts
 from api.schemas import examples as of
 
 LENDER: Final = "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF"
@@ -140,6 +141,7 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "due_at": "2026-10-05T13:58:22Z",
     },
     "AssignedAnswer": {"review_id": of.REVIEW_ID, "assignee": "uma.underwriter"},
+    **accounts.EXAMPLES,
     "Ready": {
         "ready": True,
         "degraded": True,

@@ -24,6 +24,7 @@ from models.domain.offer import SettlementVenue
 from models.domain.writes import StoredAnswer, WriteKey
 from sandbox.counterparties.issuer import AUDIENCE, ISSUER, SandboxIssuer
 from settings import Settings, TemporalSettings
+from tests.api.no_accounts import NoAccounts
 
 UI_ORIGIN = "http://127.0.0.1:8233"
 MAX_BODY = 65_536
@@ -131,7 +132,14 @@ def records() -> EmptyRecords:
 
 
 @pytest.fixture
-def app(settings: Settings, records: EmptyRecords, verifier: TokenVerifier) -> FastAPI:
+def identity() -> Any:
+    return NoAccounts()
+
+
+@pytest.fixture
+def app(
+    settings: Settings, records: EmptyRecords, verifier: TokenVerifier, identity: Any
+) -> FastAPI:
     app = create_app(settings)
     stands_for_all: Any = records
     app.state.services = Services(
@@ -146,6 +154,7 @@ def app(settings: Settings, records: EmptyRecords, verifier: TokenVerifier) -> F
         messages=stands_for_all,
         payloads=PayloadDesk(Keyring({"v1": b"k" * 32})),
         tokens=verifier,
+        identity=identity,
         venue=SettlementVenue(31337, "0x" + "44" * 20, "0x" + "33" * 20, 6),
         settled_currency="USD",
         secure_cookies=False,

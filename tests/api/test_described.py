@@ -41,6 +41,31 @@ FILLED = {
     "/api/v1/reviews/{review_id}/decision": [
         "/api/v1/reviews/x/decision", f"/api/v1/reviews/rev_{'0' * 32}/decision",
     ],
+    "/api/v1/tenants": ["/api/v1/tenants"],
+    "/api/v1/accounts": ["/api/v1/accounts"],
+    "/api/v1/accounts/{user_id}/status": [
+        "/api/v1/accounts/x/status", f"/api/v1/accounts/usr_{'0' * 32}/status",
+    ],
+    "/api/v1/invitations": ["/api/v1/invitations"],
+    "/api/v1/invitations/{invitation_id}/revocation": [
+        f"/api/v1/invitations/inv_{'0' * 32}/revocation",
+    ],
+    "/api/v1/service-accounts": ["/api/v1/service-accounts"],
+    "/api/v1/service-accounts/{service_account_id}/keys": [
+        f"/api/v1/service-accounts/svc_{'0' * 32}/keys",
+    ],
+    "/api/v1/service-accounts/{service_account_id}/keys/{key_id}/rotation": [
+        f"/api/v1/service-accounts/svc_{'0' * 32}/keys/key_{'0' * 32}/rotation",
+    ],
+    "/api/v1/service-accounts/{service_account_id}/keys/{key_id}/revocation": [
+        f"/api/v1/service-accounts/svc_{'0' * 32}/keys/key_{'0' * 32}/revocation",
+    ],
+    "/auth/register": ["/auth/register"],
+    "/auth/login": ["/auth/login"],
+    "/auth/refresh": ["/auth/refresh"],
+    "/auth/logout": ["/auth/logout"],
+    "/auth/profile": ["/auth/profile"],
+    "/.well-known/jwks.json": ["/.well-known/jwks.json"],
     "/callbacks/{vendor}": ["/callbacks/x", "/callbacks/identity"],
     "/codec/decode": ["/codec/decode"],
     "/codec/encode": ["/codec/encode"],
@@ -58,9 +83,14 @@ BODIES = [
     b"", b"{}", b"{", b"[]", b"x" * 70_000, ACCEPTANCE, b'{"decision": "approve", "reason": "fine"}',
     b'{"items": ["EXPLANATION"], "message": "why"}', b'{"assignee": "uma", "reason": "hers"}',
     b'{"request_id": "inf_' + b"0" * 32 + b'", "answers": [{"item": "EXPLANATION", "text": "so"}]}',
-    b'{"query": "{"}', b'{"query": "{applications{edges{node{state}}}}"}', b'{"how": "by hand"}', b'{"payloads": 7}', b'{"payloads": []}',
+    b'{"query": "{"}', b'{"query": "{applications{edges{node{state}}}}"}', b'{"how": "by hand"}',
+    b'{"tenant": "acme", "email": "a@b.example", "password": "heron-lantern-quarry"}',
+    b'{"tenant": "acme", "email": "a@b.example", "name": "A", "password": "heron-lantern-quarry"}',
+    b'{"email": "a@b.example", "roles": ["support"]}',
+    b'{"name": "Checkout", "roles": ["integrator"]}', b'{"status": "active", "reason": "back"}',
+    b'{"payloads": 7}', b'{"payloads": []}',
 ]  # fmt: skip
-ROLES = [None, "applicant", "integrator", "underwriter", "compliance_officer", "support"]
+ROLES = [None, "applicant", "integrator", "underwriter", "tenant_admin"]
 
 
 def test_every_described_path_is_asked(app: FastAPI) -> None:

@@ -1,0 +1,1 @@
+"""Signing in: passwords, tokens, their keys and their revocation."""
