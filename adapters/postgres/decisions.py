@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -11,14 +10,13 @@ from activities.ports.decision_records import CreditCase
 from adapters.postgres.database import Database, Transaction
 from adapters.postgres.movement import move
 from adapters.postgres.people import applicant, person
-from adapters.postgres.rows import assessment_of, credit_request_of
+from adapters.postgres.rows import FIRED, assessment_of, credit_request_of, verdict_of
 from models.domain.application import ApplicationRef, Stage, State
-from models.domain.decision import BureauEvidence, Facts, Outcome, Phase, RuleFired, Verdict
+from models.domain.decision import BureauEvidence, Facts, Outcome, Phase, Verdict
 from models.domain.errors import NotFound
 from models.domain.kyc import KYCStanding, KYCStatus
 
 _FACTS = TypeAdapter(Facts)
-_FIRED = TypeAdapter(tuple[RuleFired, ...])
 _STANDING = TypeAdapter(KYCStanding)
 
 # Where an allowed application stands next.
@@ -68,7 +66,7 @@ class PostgresDecisionRecords:
                 " assessments WHERE tenant_id = $1 AND application_id = $2), $10)"
                 " ON CONFLICT DO NOTHING",
                 tx.tenant_id, application_id, verdict.phase, verdict.outcome,
-                list(verdict.reasons), _FIRED.dump_python(verdict.fired, mode="json"),
+                list(verdict.reasons), FIRED.dump_python(verdict.fired, mode="json"),
                 list(verdict.packs), verdict.rule_set_version, screened_with,
                 subject.seal(_FACTS, facts, f"decisions.sealed_facts/{application_id}"),
             )  # fmt: skip
@@ -120,15 +118,4 @@ async def _verdict(tx: Transaction, application_id: str, phase: Phase) -> Verdic
         "SELECT * FROM decisions WHERE tenant_id = $1 AND application_id = $2 AND phase = $3",
         tx.tenant_id, application_id, phase,
     )  # fmt: skip
-    return _verdict_of(row) if row else None
-
-
-def _verdict_of(row: Any) -> Verdict:
-    return Verdict(
-        phase=Phase(row["phase"]),
-        outcome=Outcome(row["outcome"]),
-        reasons=tuple(row["reasons"]),
-        fired=_FIRED.validate_python(row["fired"]),
-        packs=tuple(row["packs"]),
-        rule_set_version=row["rule_set_version"],
-    )
+    return verdict_of(row) if row else None

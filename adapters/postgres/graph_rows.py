@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from adapters.postgres.rows import assessment_of, credit_request_of, quote_of
-from models.domain.decision import Outcome, Phase, RuleFired, Verdict
+from adapters.postgres.rows import assessment_of, credit_request_of, quote_of, verdict_of
 from models.domain.graph import (
     ApplicationRecord,
     AssessmentRecord,
@@ -23,7 +22,6 @@ from models.domain.ledger import Entry, EntryKind, EntryState, Posting
 from models.domain.screening import ScreeningResult
 from models.domain.views import ReviewView
 
-_FIRED = TypeAdapter(tuple[RuleFired, ...])
 _SCREENING = TypeAdapter(ScreeningResult)
 
 
@@ -92,17 +90,9 @@ def person_record(row: Any) -> PersonRecord:
 
 
 def decision_record(row: Any) -> DecisionRecord:
-    verdict = Verdict(
-        phase=Phase(row["phase"]),
-        outcome=Outcome(row["outcome"]),
-        reasons=tuple(row["reasons"]),
-        fired=_FIRED.validate_python(row["fired"]),
-        packs=tuple(row["packs"]),
-        rule_set_version=row["rule_set_version"],
-    )
     return DecisionRecord(
         row["application_id"],
-        verdict,
+        verdict_of(row),
         row["sanctions_list_version"],
         row["model_version"],
         row["decided_at"],

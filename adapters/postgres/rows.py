@@ -7,10 +7,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from models.domain.application import CreditRequest
+from models.domain.decision import Outcome, Phase, RuleFired, Verdict
 from models.domain.offer import LoanTerms, OfferSummary, Quote
 from models.domain.risk import Assessment, Reason
 
 REASONS = TypeAdapter(tuple[Reason, ...])
+FIRED = TypeAdapter(tuple[RuleFired, ...])
 
 
 def credit_request_of(row: Any) -> CreditRequest:
@@ -38,6 +40,18 @@ def assessment_of(row: Any) -> Assessment:
         outcome=row["outcome"],
         reason_referred=row["referred_because"],
         confidence=row["confidence"],
+    )
+
+
+def verdict_of(row: Any) -> Verdict:
+    """What the rule book said in one phase."""
+    return Verdict(
+        phase=Phase(row["phase"]),
+        outcome=Outcome(row["outcome"]),
+        reasons=tuple(row["reasons"]),
+        fired=FIRED.validate_python(row["fired"]),
+        packs=tuple(row["packs"]),
+        rule_set_version=row["rule_set_version"],
     )
 
 

@@ -12,6 +12,7 @@ from adapters.postgres.database import Database, Transaction
 from adapters.postgres.decisions import PostgresDecisionRecords
 from adapters.postgres.graph_views import PostgresGraph
 from api.auth import Principal, Role
+from api.graphql import serving
 from api.graphql.serving import Question, answer
 from api.schemas.application_answers import ApplicationAnswer
 from api.schemas.reviews import ReviewAnswer
@@ -448,6 +449,25 @@ async def test_a_snapshot_writes_nothing_and_waits_for_no_statement(lending: Any
             await tx.value("SELECT pg_sleep(10)")
     async with lending.app.transaction("acme") as tx:  # nothing of it stays with the connection
         assert await tx.value("SHOW statement_timeout") == "0"
+
+
+async def test_queries_that_take_too_long_keep_no_connection(
+    lending: Any, asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than the pool has connections, each ended in the middle of a statement."""
+    read = Transaction.rows
+
+    async def slow(self: Transaction, sql: str, *args: object) -> list[Any]:
+        return await read(self, "SELECT pg_sleep(60)")
+
+    who, query = somebody("acme", "support"), "{ applications { edges { cursor } } }"
+    monkeypatch.setattr(serving, "DEADLINE_S", 0.05)
+    monkeypatch.setattr(Transaction, "rows", slow)
+    for _ in range(14):
+        with pytest.raises(Unavailable, match="QUERY_TOO_SLOW"):
+            await asking.data(who, query)
+    monkeypatch.undo()
+    assert await asking.data(who, query) == {"applications": {"edges": []}}
 
 
 async def test_records_that_are_away_are_an_outage_of_the_whole(
