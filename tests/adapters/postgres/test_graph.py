@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from adapters.postgres.applications import PostgresApplications
 from adapters.postgres.database import Database, Transaction
 from adapters.postgres.decisions import PostgresDecisionRecords
 from adapters.postgres.graph_views import PostgresGraph
-from api.auth import Principal, Role
+from api.auth import Principal, Role, Scope
 from api.graphql import serving
 from api.graphql.serving import Question, answer
 from api.schemas.application_answers import ApplicationAnswer
@@ -179,6 +180,18 @@ async def test_what_is_for_staff_is_refused_in_its_place(
         assert not shown or set(shown.values()) == {None}
     elif field not in ("FAILURE", "KYC_REASON"):
         assert shown
+
+
+async def test_a_narrowed_token_sees_what_its_scopes_allow(asking: Asking, funded: Any) -> None:
+    """Roles give it the ledger; the scopes it was issued with do not."""
+    narrowed = replace(
+        somebody(funded.tenant_id, "auditor"), scopes=frozenset({Scope.APPLICATIONS_READ})
+    )
+    query = "{ applications { edges { cursor } } ledgerEntries { edges { cursor } } }"
+    document = await asking.whole(narrowed, query)
+    assert document["data"]["applications"]["edges"]
+    assert document["data"]["ledgerEntries"] is None
+    assert [each["extensions"]["code"] for each in document["errors"]] == ["NOT_ALLOWED"]
 
 
 async def test_staff_see_what_compliance_knows(asking: Asking, funded: Any) -> None:
