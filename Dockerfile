@@ -13,6 +13,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     OMP_NUM_THREADS=1 \
+    CAAS_API__HOST=0.0.0.0 \
     HOME=/tmp \
     NUMBA_CACHE_DIR=/tmp/numba \
     MPLCONFIGDIR=/tmp/matplotlib
@@ -30,5 +31,4 @@ COPY settings.py wiring.py worker.py cli.py LICENSE ./
 RUN python -m compileall -q .
 USER 10001:10001
 EXPOSE 8000
-CMD ["uvicorn", "api.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000", \
-     "--no-access-log", "--timeout-graceful-shutdown", "10"]
+CMD ["python", "-m", "api"]

@@ -368,6 +368,7 @@ class APISettings(Section):
     request_timeout_s: float = Field(default=30.0, ge=0.1, le=300)
     max_concurrent_requests: int = Field(default=256, ge=1, le=10_000)
     max_connections: int = Field(default=4_096, ge=1, le=100_000)
+    shutdown_grace_s: int = Field(default=10, ge=0, le=300)  # for answers under way, at the end
     # Whose word about the client's address is taken, and in which header they give it.
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
     proxy_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"

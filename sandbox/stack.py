@@ -142,12 +142,7 @@ class Stack:
 
     async def start_api(self, extra: Mapping[str, str] | None = None) -> ManagedProcess:
         """Start the API as it is started anywhere."""
-        command = [
-            sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory",
-            "--host", LOOPBACK, "--port", str(self.api_port), "--no-access-log",
-            "--log-level", "warning", "--timeout-graceful-shutdown", "3",
-        ]  # fmt: skip
-        process = await self._start_process("api", command, extra)
+        process = await self._start_process("api", [sys.executable, "-m", "api"], extra)
 
         async def answers() -> bool:
             return await _answers(f"{self.api_url}/readyz")

@@ -29,6 +29,13 @@ def product_settings(stack: Stack) -> dict[str, str]:
         "CAAS_TEMPORAL__NAMESPACE": stack.temporal.namespace,
         "CAAS_TEMPORAL__WORKFLOW_SANDBOX": str(stack.options.workflow_sandbox),
         "CAAS_API__PORT": str(stack.api_port),
+        "CAAS_API__SHUTDOWN_GRACE_S": "3",
+        # Demo, tests and benchmarks ask far more than any caller should; limits have tests of
+        # their own. They are counted all the same.
+        "CAAS_RATE_LIMIT__MAX_REQUESTS": "1000000",
+        "CAAS_RATE_LIMIT__TENANT_MAX_REQUESTS": "10000000",
+        "CAAS_RATE_LIMIT__ADDRESS_MAX_REQUESTS": "1000000",
+        "CAAS_RATE_LIMIT__SIGN_IN_MAX_ATTEMPTS": "10000",
         "CAAS_ISSUERS": json.dumps(
             [
                 {

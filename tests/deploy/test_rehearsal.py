@@ -56,7 +56,6 @@ class Place:
             "/jobs/": f"{ROOT}/deploy/temporal/",
             "/tmp/": f"{self.state}/",
             "0.0.0.0": LOOPBACK,
-            "--port=8000": f"--port={self.port}",
             f"{LOOPBACK}:8000": f"{LOOPBACK}:{self.port}",
         }
         # In one pass: what was put in may look like what is replaced.
@@ -70,6 +69,8 @@ class Place:
         for key in ("CAAS_TEMPORAL__NAMESPACE", "TEMPORAL_NAMESPACE"):
             if key in told:
                 told[key] = self.namespace
+        if "CAAS_API__PORT" in told:
+            told["CAAS_API__PORT"] = str(self.port)
         home = self.state / name
         home.mkdir(exist_ok=True)
         return {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(home), **told}
@@ -197,7 +198,7 @@ async def _roles_may_no_more_than_they_need(place: Place) -> None:
 
 async def _began(process: ManagedProcess) -> bool:
     said = process.log_tail()
-    return "READY" in said or "Application startup complete" in said
+    return "READY" in said
 
 
 def _workers(all_services: Mapping[str, Any]) -> list[str]:
