@@ -2,7 +2,7 @@
 # run installs nothing. Needed beforehand: Linux x86-64, Python 3.11 or newer with venv, make.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench invariants chaos soak client train contracts lock fmt clean distclean
+.PHONY: help demo test check bench invariants chaos soak fuzz client train contracts lock fmt clean distclean
 MAKEFLAGS += --no-print-directory
 
 # Whatever runs keeps its files in here: nothing is written outside the repository, home included.
@@ -31,6 +31,7 @@ N ?=
 FAULTS ?=
 SEED ?=
 UPGRADE ?=
+MINUTES ?=
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -40,12 +41,12 @@ demo:  ## one loan from application to final settlement (ONCE=1 ends after it, P
 	@exec $(runtime) ONCE='$(ONCE)' PERSONA='$(PERSONA)' $(python) -m sandbox.demo
 
 test:  ## format, lint, types, import rules and all tests (ARGS= for pytest)
-	@$(bootstrap) venv node anvil contracts
+	@$(bootstrap) venv node anvil contracts oidc
 	@$(MAKE) --no-print-directory -s .house
 	@$(runtime) $(python) -m pytest $(beside) $(ARGS)
 
 check:  ## the quick part of test: no embedded services
-	@$(bootstrap) venv node contracts
+	@$(bootstrap) venv node contracts oidc
 	@$(MAKE) --no-print-directory -s .house
 	@$(runtime) $(python) -m pytest -m 'not stack' $(ARGS)
 
@@ -72,6 +73,10 @@ soak:  ## the same with 10,000 applications and 1,000 faults; goes on where it w
 	@$(bootstrap) venv node anvil
 	@exec $(runtime) $(python) -m bench.chaos --soak --applications '$(or $(N),10000)' --faults '$(or $(FAULTS),1000)' --seed '$(SEED)'
 
+fuzz:  ## schemathesis over the whole API on a stack of its own (MINUTES=10 N=50 SEED=…)
+	@$(bootstrap) venv node anvil
+	@exec $(runtime) MINUTES='$(MINUTES)' N='$(N)' SEED='$(SEED)' $(python) -m sandbox.fuzz
+
 client:  ## make the Python client, the Postman collection and docs/problems.md from the API's description
 	@$(bootstrap) venv
 	@$(runtime) $(python) -m clients.generate
@@ -97,4 +102,4 @@ clean:  ## remove what runs left behind
 	@rm -rf .run .demo contracts/out contracts/cache .hypothesis
 
 distclean: clean  ## remove what was installed, too
-	@rm -rf .venv .cache sandbox/node/node_modules contracts/node_modules
+	@rm -rf .venv .cache sandbox/node/node_modules contracts/node_modules tests/oidc/node_modules

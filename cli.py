@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from adapters import telemetry
+from adapters.account_commands import account_commands, key_commands
 from adapters.trail_commands import audit_commands, event_commands
 from adapters.vault import Keyring
 from models.domain.application import Stage, State
 from models.domain.errors import CreditError, Invalid
 from models.domain.operations import Checkpoint, Command, since
-from settings import MigrationSettings, WrongSetting, missing, settings_or_exit
+from settings import AuthSettings, MigrationSettings, WrongSetting, missing, settings_or_exit
 
 if TYPE_CHECKING:
     from temporalio.client import WorkflowHistory
@@ -308,28 +309,38 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         sys.exit(str(error))
 
 
-def _as_relay(work: Callable[[Database], Awaitable[Any]]) -> Any:
-    """Something with the database under the relay's role, which reads across tenants."""
+def _as(role: str) -> Callable[[Callable[[Database], Awaitable[Any]]], Any]:
+    """Runs something with the database under one of our roles."""
 
-    async def connected() -> Any:
-        from adapters.postgres.database import Database  # noqa: PLC0415
-        from adapters.vault import Keyring  # noqa: PLC0415
+    def run(work: Callable[[Database], Awaitable[Any]]) -> Any:
+        async def connected() -> Any:
+            from adapters.postgres.database import Database  # noqa: PLC0415
 
-        settings = settings_or_exit(os.environ)
-        if settings.database.relay_url is None:
-            raise missing("DATABASE__RELAY_URL", "this command")
-        url = settings.database.relay_url.get_secret_value()
-        database = await Database.connect(url, Keyring(settings.master_key_bytes()), max_size=1)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
+            settings = settings_or_exit(os.environ)
+            url = getattr(settings.database, f"{role}_url")
+            if url is None:
+                raise missing(f"DATABASE__{role.upper()}_URL", "this command")
+            keyring = Keyring(settings.master_key_bytes())
+            database = await Database.connect(url.get_secret_value(), keyring, max_size=1)
+            try:
+                return await work(database)
+            finally:
+                await database.close()
 
-    return _run(connected())
+        return _run(connected())
+
+    return run
 
 
-app.add_typer(audit_commands(_as_relay), name="audit")
-app.add_typer(event_commands(_as_relay), name="events")
+def _auth() -> AuthSettings:
+    return settings_or_exit(os.environ).auth
+
+
+# The relay's role reads the trail and the outbox across tenants; accounts are one tenant's.
+app.add_typer(audit_commands(_as("relay")), name="audit")
+app.add_typer(event_commands(_as("relay")), name="events")
+app.add_typer(key_commands(_as("app"), _auth), name="keys")
+app.add_typer(account_commands(_as("app"), _auth), name="accounts")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from api.auth import Action, Role, Scope
 from api.deps import Caller, IdempotencyKey, StrictRoute, Wired, replay
 from api.errors import Problem
+from api.rate_limits import charge_account
 from api.roles import scopes_of
 from api.schemas.auth import (
     KeysAnswer,
@@ -67,7 +68,7 @@ async def register(
     summary="Sign in",
     response_description="Signed in.",
 )
-async def login(body: LoginBody, wired: Wired) -> TokensAnswer:
+async def login(body: LoginBody, request: Request, wired: Wired) -> TokensAnswer:
     """Sign in with address and password, for an access token and a refresh token.
 
     Whatever is wrong, the answer is the same, after the same work. After five attempts in a row
@@ -75,6 +76,7 @@ async def login(body: LoginBody, wired: Wired) -> TokensAnswer:
     at most, whether or not anybody has that address. Takes no `Idempotency-Key`: a repetition
     opens another session.
     """
+    await charge_account(request.scope, body.tenant, body.email)
     scopes = None if body.scopes is None else [scope.value for scope in body.scopes]
     password = body.password.get_secret_value()
     return _tokens(await wired.identity.sign_in.login(body.tenant, body.email, password, scopes))

@@ -23,6 +23,7 @@ from sandbox.bootstrap.python_packages import environment_ready, make_locks, syn
 VENV, DEV_LOCK = ROOT / ".venv", ROOT / "requirements/dev.lock"
 TRAIN_VENV, TRAIN_LOCK = CACHE / "train-venv", ROOT / "requirements/train.lock"
 CHAIN, CONTRACTS = ROOT / "sandbox/node", ROOT / "contracts"
+PROVIDER = ROOT / "tests/oidc"
 
 # A Python environment takes 1.1 GB, and its wheels lie beside it while it is built.
 NEEDED_BYTES = 3_000_000_000
@@ -81,6 +82,10 @@ PARTS: dict[str, tuple[Callable[[], bool], Callable[[], None]]] = {
     "contracts": (
         lambda: modules_ready(CONTRACTS),
         lambda: install_modules(CONTRACTS, "the contracts' tools (once)"),
+    ),
+    "oidc": (
+        lambda: modules_ready(PROVIDER),
+        lambda: install_modules(PROVIDER, "the tests' identity provider (4 MB, once)"),
     ),
     "train": (lambda: environment_ready(TRAIN_VENV, TRAIN_LOCK), _install_train),
 }
