@@ -89,6 +89,16 @@ class PostgresApplications:
             )  # fmt: skip
         return (row["offer_id"], row["acceptance"]["signature"]) if row else None
 
+    async def has_offer(self, tenant_id: str, application_id: str, offer_id: str) -> bool:
+        """Whether the application was ever made this offer."""
+        async with self._database.transaction(tenant_id) as tx:
+            found = await tx.value(
+                "SELECT 1 FROM offers WHERE tenant_id = $1 AND application_id = $2"
+                " AND offer_id = $3",
+                tenant_id, application_id, offer_id,
+            )  # fmt: skip
+        return found is not None
+
     async def _insert(
         self,
         tx: Transaction,

@@ -155,7 +155,15 @@ async def accept(
 async def _deliver(
     wired: Services, application: ApplicationRef, accepted: AcceptOffer, write: WriteKey
 ) -> None:
-    """Deliver the update; an acceptance that is on record already is no conflict with itself."""
+    """Deliver the update; an acceptance that is on record already is no conflict with itself.
+
+    The workflow lets an acceptance wait until it knows its offers. So one of an offer that is on no
+    record is refused here: it would wait until the caller is told that nobody answered.
+    """
+    if not await wired.applications.has_offer(
+        application.tenant_id, application.application_id, accepted.offer_id
+    ):
+        raise Invalid("OFFER_UNKNOWN")
     try:
         await wired.messages.accept_offer(application, accepted, write.effect_id)
     except Conflict:

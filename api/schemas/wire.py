@@ -7,20 +7,21 @@ from typing import Any, Final
 
 from api.schemas import examples
 
-_BASE64: Final = {"type": "string", "contentEncoding": "base64"}
+# JSON of protobuf writes what is not there as null, too.
+_BASE64: Final = {"type": ["string", "null"], "contentEncoding": "base64"}
 PAYLOADS: Final[dict[str, Any]] = {
     "type": "object",
     "title": "Payloads",
     "description": "Payloads of Temporal's codec protocol, as JSON of protobuf writes them.",
     "properties": {
         "payloads": {
-            "type": "array",
+            "type": ["array", "null"],
             "description": "In the order in which they are answered.",
             "items": {
                 "type": "object",
                 "properties": {
                     "metadata": {
-                        "type": "object",
+                        "type": ["object", "null"],
                         "description": "Names with values in base64; `encoding` says what `data` "
                         "is: `binary/encrypted` is ours, with `key-id` naming the key.",
                         "additionalProperties": _BASE64,
