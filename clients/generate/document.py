@@ -64,7 +64,7 @@ def read(document: dict[str, Any]) -> list[Operation]:
     return [
         _operation(path, method, each)
         for path, method, each in operations(document)
-        if not _streams(each)
+        if not streams(each)
     ]
 
 
@@ -111,5 +111,6 @@ def _answer(each: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
-def _streams(each: dict[str, Any]) -> bool:
+def streams(each: dict[str, Any]) -> bool:
+    """Whether the operation's answer does not end by itself."""
     return any(STREAMS in answer.get("content", {}) for answer in each["responses"].values())

@@ -1,0 +1,1 @@
+"""Schemathesis against a running stack: every operation, with authentication and real ids."""
