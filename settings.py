@@ -375,6 +375,19 @@ class APISettings(Section):
     metrics_token: SecretStr | None = Field(default=None, min_length=16)  # without it: no /metrics
 
 
+class LiveSettings(Section):
+    """Live updates: how many may follow, and how long one may be away and go on."""
+
+    max_connections: int = Field(default=2_000, ge=1, le=50_000)  # of one process
+    max_per_subject: int = Field(default=20, ge=1, le=10_000)
+    # What one client may leave waiting: a burst of so many is no reason to close it. What waits is
+    # shared by all clients, so a long queue costs little.
+    queue_events: int = Field(default=2_048, ge=128, le=65_536)
+    heartbeat_s: float = Field(default=20.0, ge=1, le=300)
+    subscribe_within_s: float = Field(default=10.0, ge=0.1, le=60)
+    replay_hours: float = Field(default=24.0, ge=1, le=720)
+
+
 # Read elsewhere: armed failpoints, the sandbox's marks on its processes, an operator's name.
 _NOT_SETTINGS: Final = {"FAILPOINTS", "RUN_ID", "NODE", "DATA", "OPERATOR"}
 _SANDBOX_PORT: Final = re.compile(r"CAAS_[A-Z_]+_PORT")
@@ -411,6 +424,7 @@ class Settings(BaseSettings):
     cache: CacheSettings | None = None
     rate_limit: RateLimitSettings = RateLimitSettings()
     api: APISettings = APISettings()
+    live: LiveSettings = LiveSettings()
 
     def master_key_bytes(self) -> Mapping[str, bytes]:
         """The master keys, decoded; raises WrongSetting for one that is not 32 bytes of base64."""

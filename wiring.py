@@ -30,6 +30,7 @@ from adapters.chain import eip712
 from adapters.http import DEFAULT_MAX_BYTES, HTTPCaller, new_client
 from adapters.identity.callback_signature import decode_secret
 from adapters.identity.verifier import HTTPIdentityVerifier
+from adapters.kafka_mapping import envelope_of
 from adapters.notices.mail_house import HTTPMailHouse
 from adapters.postgres.applications import PostgresApplications
 from adapters.postgres.callbacks import PostgresCallbacks
@@ -39,6 +40,7 @@ from adapters.postgres.graph_views import PostgresGraph
 from adapters.postgres.idempotency import IdempotentWrites
 from adapters.postgres.information import PostgresInformation
 from adapters.postgres.kyc import PostgresKYCRecords
+from adapters.postgres.live import LiveEvents
 from adapters.postgres.loans import PostgresLoanBook
 from adapters.postgres.notices import PostgresApplicationEndings
 from adapters.postgres.offers import PostgresOfferRecords
@@ -83,9 +85,14 @@ if TYPE_CHECKING:
     from adapters.accounts.provider_keys import ProviderKeys
     from adapters.chain.aggregator import EVMSettlementChain
     from adapters.chain.watcher import BlockWatcher
+    from api.auth import TokenVerifier
     from api.deps import Services
+    from api.live.hub import LiveHub
 
 log = structlog.get_logger()
+
+# One listens, two read events, one catches up who comes back.
+LIVE_CONNECTIONS = 4
 
 # What the worker lends to workflows, which must not import elliptic curves.
 LENT_FUNCTIONS = LentFunctions({VERIFY_ACCEPTANCE: eip712.verify_acceptance})
@@ -363,6 +370,21 @@ class Wiring:
             raise WrongSetting(f"CAAS_KAFKA: {type(error).__name__} of a certificate") from error
         return [OutboxRelay(await self.database("relay"), broker)]
 
+    async def live(self, tokens: TokenVerifier) -> LiveHub:
+        """Who hands out live updates, reading over connections that requests do not wait for."""
+        from api.live.hub import LiveHub, LiveLimits  # noqa: PLC0415
+
+        url = self.settings.database.app_url
+        if url is None:
+            raise missing("DATABASE__APP_URL", "the API")
+        database = await Database.connect(
+            url.get_secret_value(), self.keyring, max_size=LIVE_CONNECTIONS
+        )
+        self._stack.push_async_callback(database.close)
+        limits = LiveLimits(**self.settings.live.model_dump())
+        hub = LiveHub(LiveEvents(database), envelope_of, tokens.stands, limits)
+        return await self._stack.enter_async_context(hub.running())
+
 
 @asynccontextmanager
 async def wired(settings: Settings) -> AsyncIterator[Wiring]:
@@ -397,6 +419,11 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
                 database, _identity_options(settings), usable_scopes, tuple(providers.values())
             )
         )
+        tokens = TokenVerifier(
+            trusted_issuers(settings, identity.signing_keys, providers),
+            identity.revocations,
+            identity.api_keys,
+        )
         yield Services(
             database=database,
             applications=PostgresApplications(database),
@@ -410,11 +437,9 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             messages=await wiring.messages(lazy=True),
             payloads=PayloadDesk(wiring.keyring),
             identity=identity,
-            tokens=TokenVerifier(
-                trusted_issuers(settings, identity.signing_keys, providers),
-                identity.revocations,
-                identity.api_keys,
-            ),
+            tokens=tokens,
+            live=await wiring.live(tokens),
+            live_origins=frozenset(settings.api.cors.origins),
             venue=wiring.venue(),
             settled_currency=wiring.chain_settings().currency,
             secure_cookies=settings.environment is not Environment.SANDBOX,

@@ -25,6 +25,7 @@ from api.routes import (
     codec,
     graphql,
     health,
+    live,
     reviews,
 )
 from api.versions import VersionHeaders
@@ -40,6 +41,7 @@ REFUSALS: Final = (
     (auth.router, (400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503)),
     (accounts.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
     (graphql.router, (400, 401, 403, 408, 413, 415, 422, 429, 500, 503)),
+    (live.router, (400, 401, 403, 404, 410, 413, 422, 429, 500, 503)),
     (callbacks.router, (400, 401, 404, 408, 413, 422, 429, 500, 503)),
     (codec.router, (400, 401, 403, 408, 413, 415, 422, 429, 500, 503)),
     (health.router, (400, 500)),

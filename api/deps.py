@@ -44,6 +44,7 @@ from adapters.temporal import PayloadDesk
 from adapters.workflow_messages import TemporalMessages
 from api.auth import Principal, TokenVerifier, unauthorised
 from api.errors import Problem
+from api.live.hub import LiveHub
 from api.rate_limits import charge_caller
 from api.versions import HEADER, SCOPE_KEY, Change, NotOfThisVersion
 from api.versions_changes import VERSIONS
@@ -57,7 +58,8 @@ __all__ = [
     "CALLBACK_TOLERANCE_S", "AnsweredRequest", "Caller", "GraphSnapshot", "GraphSource",
     "IdempotencyKey", "MemoryTokenStore", "PostgresGraph", "Services",
     "StrictRoute", "Wired", "acceptance_digest", "acceptance_typed_data", "answer_once",
-    "checksum", "graph_views", "parse_callback", "replay", "signed_by", "verify_callback",
+    "checksum", "graph_views", "parse_callback", "parse_object", "replay", "signed_by",
+    "verify_callback",
     "wallet_ownership_digest", "wallet_ownership_typed_data", "write_key",
 ]  # fmt: skip
 
@@ -81,6 +83,8 @@ class Services:
     messages: TemporalMessages
     payloads: PayloadDesk
     tokens: TokenVerifier
+    live: LiveHub
+    live_origins: frozenset[str]
     identity: Identity
     venue: SettlementVenue
     settled_currency: str

@@ -116,6 +116,7 @@ _MEANINGS: Final = {
     404: "There is nothing here; another tenant's id answers alike.",
     408: "The body did not arrive in time.",
     409: "The state of things does not allow this, or a request with this key is in flight.",
+    410: "What followed this id is no longer kept: read afresh.",
     413: "The body is too large.",
     415: "The body's content type is not one this path reads.",
     422: "The request is well-formed but not acceptable, or its key was used for another one.",

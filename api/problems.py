@@ -25,6 +25,7 @@ INFORM: Final = OWN + r"information\Z"
 REVIEWS: Final = r"POST /api/v1/reviews/\{review_id\}/"
 DECIDE: Final = REVIEWS + r"decision\Z"
 ASK: Final = REVIEWS + r"information\Z"
+FOLLOW: Final = r"GET /api/v1/events\Z"
 CALLBACKS: Final = r"POST /callbacks/"
 CODEC: Final = r"POST /codec/"
 SIGN_IN: Final = r"POST /auth/(login|refresh)"
@@ -124,10 +125,14 @@ CATALOGUE: Final[tuple[Published, ...]] = (
     Published("FOUR_EYES_NEEDED", 409, DECIDE, "Ask a colleague to approve, too."),
     Published("INFORMATION_AWAITED", 409, ASK, "Wait for the answer, or decide without."),
     Published("NOT_RECORDED", 409, REVIEWS, "Repeat it under a new key."),
+    Published("EVENT_TOO_OLD", 410, FOLLOW, "Read afresh, then follow without an id.",
+              "What followed this event is no longer kept: read afresh, and follow from now on."),
     _framework(413, ANYWHERE, "Send less."),
     _framework(415, BODIES, "Say `Content-Type: application/json`."),
     Published("VALIDATION_FAILED", 422, ANYWHERE, "`errors` tells where and why.",
               "The request is not acceptable."),
+    Published("MESSAGE_MALFORMED", 422, FOLLOW, "Send an id you were given, and documented types.",
+              "The message is not of the documented form."),
     Published("IDEMPOTENCY_KEY_REUSED", 422, WRITES, "Draw a new key for another request."),
     Published("PASSWORD_TOO_WEAK", 422, REGISTER, "Choose a longer one: three rare words do."),
     Published("ROLE_NOT_YOURS_TO_GIVE", 422, r"POST /api/v1/(invitations|service-accounts)\Z",
@@ -149,10 +154,16 @@ CATALOGUE: Final[tuple[Published, ...]] = (
               "Too many attempts to sign in; wait."),
     Published("RATE_LIMITED", 429, COUNTED, "Wait `Retry-After` seconds; `RateLimit` tells more.",
               "Too many requests; try again after `Retry-After` seconds."),
+    Published("TOO_MANY_CONNECTIONS", 429, FOLLOW, "Close one; one connection can follow all.",
+              "You have too many connections at a time."),
     Published("HEAD_TOO_LARGE", 431, NO_OPERATION, "Send fewer or shorter headers.",
               "The request's head is too large."),
     Published("INTERNAL_ERROR", 500, ANYWHERE, "Tell us the answer's `X-Request-Id`.",
               "Something went wrong on our side."),
+    Published("TOO_MANY_CLIENTS", 503, FOLLOW, "Come back after `Retry-After`.",
+              "Too many follow; come back later."),
+    Published("GOING_AWAY", 503, FOLLOW, "Come back after `Retry-After`, with the last id.",
+              "The server ends; come back."),
     Published("TOO_BUSY", 503, COUNTED, "Repeat it after `Retry-After`.",
               "Too many requests are being worked on; try again."),
     Published("REQUEST_TIMED_OUT", 503, COUNTED,

@@ -29,6 +29,7 @@ class Action(StrEnum):
     ACCEPT_OFFER = "accept_offer"
     WITHDRAW = "withdraw"
     PROVIDE_INFORMATION = "provide_information"
+    READ_EVENTS = "read_events"
     READ_REVIEWS = "read_reviews"
     READ_INFORMATION = "read_information"
     READ_ASSESSMENT = "read_assessment"
@@ -84,6 +85,7 @@ _TABLE: Final[dict[Action, tuple[Scope, set[Role]]]] = {
     Action.ACCEPT_OFFER:             (Scope.APPLICATIONS_WRITE, {A, I}),
     Action.WITHDRAW:                 (Scope.APPLICATIONS_WRITE, {A, I}),
     Action.PROVIDE_INFORMATION:      (Scope.APPLICATIONS_WRITE, {A, I}),
+    Action.READ_EVENTS:              (Scope.APPLICATIONS_READ,  {A, I, U, C, S, D, T}),
     Action.READ_REVIEWS:             (Scope.REVIEWS_READ,       {U, C, S, D, T}),
     Action.READ_INFORMATION:         (Scope.REVIEWS_READ,       {U, C}),
     Action.READ_ASSESSMENT:          (Scope.RISK_READ,          {U, C, D}),

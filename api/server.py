@@ -18,7 +18,7 @@ from api.protocol import limited
 from settings import PREFIX, APISettings, APITLSSettings, WrongSetting, settings_or_exit
 
 KEEP_ALIVE_S: Final = 15
-_WEBSOCKETS: Final = "websockets-sansio"
+_WEBSOCKETS: Final = "api.live.transport:LiveProtocol"
 
 
 def main() -> None:

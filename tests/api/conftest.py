@@ -14,19 +14,23 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from adapters.kafka_mapping import envelope_of
 from adapters.temporal import PayloadDesk
 from adapters.vault import Keyring
 from api.app import create_app
 from api.auth import TokenVerifier, TrustedIssuer
 from api.deps import Services
+from api.live.hub import LiveHub
 from models.domain.errors import NotFound
 from models.domain.offer import SettlementVenue
 from models.domain.writes import StoredAnswer, WriteKey
 from sandbox.counterparties.issuer import AUDIENCE, ISSUER, SandboxIssuer
 from settings import Settings, TemporalSettings
+from tests.api.events import RememberedEvents
 from tests.api.no_accounts import NoAccounts
 
 UI_ORIGIN = "http://127.0.0.1:8233"
+FRIENDLY_ORIGIN = "https://app.example.org"
 MAX_BODY = 65_536
 
 
@@ -137,9 +141,15 @@ def identity() -> Any:
 
 
 @pytest.fixture
+def live_events() -> RememberedEvents:
+    return RememberedEvents()
+
+
+@pytest.fixture
 def app(
-    settings: Settings, records: EmptyRecords, verifier: TokenVerifier, identity: Any
-) -> FastAPI:
+    settings: Settings, records: EmptyRecords, verifier: TokenVerifier, identity: Any,
+    live_events: RememberedEvents,
+) -> FastAPI:  # fmt: skip
     app = create_app(settings)
     stands_for_all: Any = records
     app.state.services = Services(
@@ -154,6 +164,8 @@ def app(
         messages=stands_for_all,
         payloads=PayloadDesk(Keyring({"v1": b"k" * 32})),
         tokens=verifier,
+        live=LiveHub(live_events, envelope_of, verifier.stands),
+        live_origins=frozenset({FRIENDLY_ORIGIN}),
         identity=identity,
         venue=SettlementVenue(31337, "0x" + "44" * 20, "0x" + "33" * 20, 6),
         settled_currency="USD",

@@ -11,6 +11,11 @@ from ._transport import AsyncTransport, Transport
 from .types import (
     AcceptBody,
     AcceptedAnswer,
+    AccountAnswer,
+    AccountListAnswer,
+    APIKeyAnswer,
+    APIKeyBody,
+    APIKeyListAnswer,
     ApplicationAnswer,
     ApplicationBody,
     AskBody,
@@ -24,18 +29,380 @@ from .types import (
     HandOverBody,
     InformationBody,
     InformedAnswer,
+    InvitationAnswer,
+    InvitationBody,
+    InvitationListAnswer,
+    InvitedAnswer,
+    KeysAnswer,
+    LoginBody,
+    NewAPIKeyAnswer,
     Payloads,
+    ProfileAnswer,
     QuestionBody,
     Ready,
+    RefreshBody,
+    RegisterBody,
+    RegisteredAnswer,
     ReviewDetailAnswer,
     ReviewListAnswer,
+    RotationBody,
+    ServiceAccountAnswer,
+    ServiceAccountBody,
+    ServiceAccountListAnswer,
+    StatusBody,
     SubmittedAnswer,
+    TenantBody,
+    TokensAnswer,
     VendorCallback,
     WithdrawBody,
     WithdrawnAnswer,
 )
 
 API_VERSION: Final = "2026-11-22"
+
+
+class Accounts:
+    """Operations of `accounts`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def open_tenant(self, body: TenantBody, *, idempotency_key: str | None = None) -> InvitedAnswer:
+        """Open a tenant.
+
+        Let a tenant's people sign in here, and invite its first administrator.
+        """
+        answer: InvitedAnswer = self._transport.ask(
+            "POST",
+            "/api/v1/tenants",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def accounts(self) -> AccountListAnswer:
+        """List who may sign in.
+
+        Your tenant's accounts that sign in here, the newest first, at most 100; nobody's
+        name.
+        """
+        answer: AccountListAnswer = self._transport.ask("GET", "/api/v1/accounts")
+        return answer
+
+    def set_account_status(
+        self, user_id: str, body: StatusBody, *, idempotency_key: str | None = None
+    ) -> AccountAnswer:
+        """Suspend an account, or let it in again.
+
+        Suspend an account, which ends its sessions, or let it in again; never your own.
+        """
+        answer: AccountAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/accounts/{self._transport.quoted(user_id)}/status",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def invitations(self) -> InvitationListAnswer:
+        """List invitations.
+
+        Your tenant's invitations, the newest first, at most 100.
+        """
+        answer: InvitationListAnswer = self._transport.ask("GET", "/api/v1/invitations")
+        return answer
+
+    def invite(self, body: InvitationBody, *, idempotency_key: str | None = None) -> InvitedAnswer:
+        """Invite a member of staff.
+
+        Invite somebody to become staff of your tenant; they accept by `POST
+        /auth/register`.
+        """
+        answer: InvitedAnswer = self._transport.ask(
+            "POST",
+            "/api/v1/invitations",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def revoke_invitation(
+        self, invitation_id: str, *, idempotency_key: str | None = None
+    ) -> InvitationAnswer:
+        """Take an invitation back.
+
+        Take back an invitation that nobody has accepted.
+        """
+        answer: InvitationAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/invitations/{self._transport.quoted(invitation_id)}/revocation",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def service_accounts(self) -> ServiceAccountListAnswer:
+        """List service accounts.
+
+        Your tenant's service accounts, the newest first, at most 100.
+        """
+        answer: ServiceAccountListAnswer = self._transport.ask("GET", "/api/v1/service-accounts")
+        return answer
+
+    def create_service_account(
+        self, body: ServiceAccountBody, *, idempotency_key: str | None = None
+    ) -> ServiceAccountAnswer:
+        """Make a service account.
+
+        Give a program a name of its own, and roles; it signs in with API keys.
+        """
+        answer: ServiceAccountAnswer = self._transport.ask(
+            "POST",
+            "/api/v1/service-accounts",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def api_keys(self, service_account_id: str) -> APIKeyListAnswer:
+        """List API keys.
+
+        A service account's keys, those that ended among them, the newest first, at most
+        100.
+        """
+        answer: APIKeyListAnswer = self._transport.ask(
+            "GET", f"/api/v1/service-accounts/{self._transport.quoted(service_account_id)}/keys"
+        )
+        return answer
+
+    def create_api_key(
+        self, service_account_id: str, body: APIKeyBody, *, idempotency_key: str | None = None
+    ) -> NewAPIKeyAnswer:
+        """Make an API key; at most ten of an account are good at a time."""
+        answer: NewAPIKeyAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/service-accounts/{self._transport.quoted(service_account_id)}/keys",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def rotate_api_key(
+        self,
+        service_account_id: str,
+        key_id: str,
+        body: RotationBody,
+        *,
+        idempotency_key: str | None = None,
+    ) -> NewAPIKeyAnswer:
+        """Rotate an API key.
+
+        Make a key that takes another's place; the old one stays good for the overlap you
+        name.
+        """
+        answer: NewAPIKeyAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/service-accounts/{self._transport.quoted(service_account_id)}/keys/{self._transport.quoted(key_id)}/rotation",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def revoke_api_key(
+        self, service_account_id: str, key_id: str, *, idempotency_key: str | None = None
+    ) -> APIKeyAnswer:
+        """Revoke an API key.
+
+        End a key: here at once, in every process of ours within two seconds.
+        """
+        answer: APIKeyAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/service-accounts/{self._transport.quoted(service_account_id)}/keys/{self._transport.quoted(key_id)}/revocation",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+
+class AsyncAccounts:
+    """Operations of `accounts`."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def open_tenant(
+        self, body: TenantBody, *, idempotency_key: str | None = None
+    ) -> InvitedAnswer:
+        """Open a tenant.
+
+        Let a tenant's people sign in here, and invite its first administrator.
+        """
+        answer: InvitedAnswer = await self._transport.ask(
+            "POST",
+            "/api/v1/tenants",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def accounts(self) -> AccountListAnswer:
+        """List who may sign in.
+
+        Your tenant's accounts that sign in here, the newest first, at most 100; nobody's
+        name.
+        """
+        answer: AccountListAnswer = await self._transport.ask("GET", "/api/v1/accounts")
+        return answer
+
+    async def set_account_status(
+        self, user_id: str, body: StatusBody, *, idempotency_key: str | None = None
+    ) -> AccountAnswer:
+        """Suspend an account, or let it in again.
+
+        Suspend an account, which ends its sessions, or let it in again; never your own.
+        """
+        answer: AccountAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/accounts/{self._transport.quoted(user_id)}/status",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def invitations(self) -> InvitationListAnswer:
+        """List invitations.
+
+        Your tenant's invitations, the newest first, at most 100.
+        """
+        answer: InvitationListAnswer = await self._transport.ask("GET", "/api/v1/invitations")
+        return answer
+
+    async def invite(
+        self, body: InvitationBody, *, idempotency_key: str | None = None
+    ) -> InvitedAnswer:
+        """Invite a member of staff.
+
+        Invite somebody to become staff of your tenant; they accept by `POST
+        /auth/register`.
+        """
+        answer: InvitedAnswer = await self._transport.ask(
+            "POST",
+            "/api/v1/invitations",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def revoke_invitation(
+        self, invitation_id: str, *, idempotency_key: str | None = None
+    ) -> InvitationAnswer:
+        """Take an invitation back.
+
+        Take back an invitation that nobody has accepted.
+        """
+        answer: InvitationAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/invitations/{self._transport.quoted(invitation_id)}/revocation",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def service_accounts(self) -> ServiceAccountListAnswer:
+        """List service accounts.
+
+        Your tenant's service accounts, the newest first, at most 100.
+        """
+        answer: ServiceAccountListAnswer = await self._transport.ask(
+            "GET", "/api/v1/service-accounts"
+        )
+        return answer
+
+    async def create_service_account(
+        self, body: ServiceAccountBody, *, idempotency_key: str | None = None
+    ) -> ServiceAccountAnswer:
+        """Make a service account.
+
+        Give a program a name of its own, and roles; it signs in with API keys.
+        """
+        answer: ServiceAccountAnswer = await self._transport.ask(
+            "POST",
+            "/api/v1/service-accounts",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def api_keys(self, service_account_id: str) -> APIKeyListAnswer:
+        """List API keys.
+
+        A service account's keys, those that ended among them, the newest first, at most
+        100.
+        """
+        answer: APIKeyListAnswer = await self._transport.ask(
+            "GET", f"/api/v1/service-accounts/{self._transport.quoted(service_account_id)}/keys"
+        )
+        return answer
+
+    async def create_api_key(
+        self, service_account_id: str, body: APIKeyBody, *, idempotency_key: str | None = None
+    ) -> NewAPIKeyAnswer:
+        """Make an API key; at most ten of an account are good at a time."""
+        answer: NewAPIKeyAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/service-accounts/{self._transport.quoted(service_account_id)}/keys",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def rotate_api_key(
+        self,
+        service_account_id: str,
+        key_id: str,
+        body: RotationBody,
+        *,
+        idempotency_key: str | None = None,
+    ) -> NewAPIKeyAnswer:
+        """Rotate an API key.
+
+        Make a key that takes another's place; the old one stays good for the overlap you
+        name.
+        """
+        answer: NewAPIKeyAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/service-accounts/{self._transport.quoted(service_account_id)}/keys/{self._transport.quoted(key_id)}/rotation",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def revoke_api_key(
+        self, service_account_id: str, key_id: str, *, idempotency_key: str | None = None
+    ) -> APIKeyAnswer:
+        """Revoke an API key.
+
+        End a key: here at once, in every process of ours within two seconds.
+        """
+        answer: APIKeyAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/service-accounts/{self._transport.quoted(service_account_id)}/keys/{self._transport.quoted(key_id)}/revocation",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
 
 
 class Applications:
@@ -223,6 +590,126 @@ class AsyncApplications:
             header={"Idempotency-Key": idempotency_key},
             write=True,
         )
+        return answer
+
+
+class Auth:
+    """Operations of `auth`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def register(
+        self, body: RegisterBody, *, idempotency_key: str | None = None
+    ) -> RegisteredAnswer:
+        """Make an account: an applicant's, or with an invitation the account of a member of
+        staff.
+        """
+        answer: RegisteredAnswer = self._transport.ask(
+            "POST",
+            "/auth/register",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def login(self, body: LoginBody) -> TokensAnswer:
+        """Sign in with address and password, for an access token and a refresh token."""
+        answer: TokensAnswer = self._transport.ask("POST", "/auth/login", body=body)
+        return answer
+
+    def refresh(self, body: RefreshBody) -> TokensAnswer:
+        """Get the next tokens.
+
+        Exchange a refresh token for new tokens.
+        """
+        answer: TokensAnswer = self._transport.ask("POST", "/auth/refresh", body=body)
+        return answer
+
+    def logout(self) -> None:
+        """Sign out.
+
+        End the session of the access token you show: that token, and every other one of
+        the session.
+        """
+        self._transport.ask("POST", "/auth/logout")
+
+    def profile(self) -> ProfileAnswer:
+        """Show who you are.
+
+        Who you are, and what you may do; for accounts of ours also what you said of
+        yourself.
+        """
+        answer: ProfileAnswer = self._transport.ask("GET", "/auth/profile")
+        return answer
+
+    def keys(self) -> KeysAnswer:
+        """List our public keys.
+
+        The public keys that prove our access tokens; a new one is here before it signs.
+        """
+        answer: KeysAnswer = self._transport.ask("GET", "/.well-known/jwks.json")
+        return answer
+
+
+class AsyncAuth:
+    """Operations of `auth`."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def register(
+        self, body: RegisterBody, *, idempotency_key: str | None = None
+    ) -> RegisteredAnswer:
+        """Make an account: an applicant's, or with an invitation the account of a member of
+        staff.
+        """
+        answer: RegisteredAnswer = await self._transport.ask(
+            "POST",
+            "/auth/register",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def login(self, body: LoginBody) -> TokensAnswer:
+        """Sign in with address and password, for an access token and a refresh token."""
+        answer: TokensAnswer = await self._transport.ask("POST", "/auth/login", body=body)
+        return answer
+
+    async def refresh(self, body: RefreshBody) -> TokensAnswer:
+        """Get the next tokens.
+
+        Exchange a refresh token for new tokens.
+        """
+        answer: TokensAnswer = await self._transport.ask("POST", "/auth/refresh", body=body)
+        return answer
+
+    async def logout(self) -> None:
+        """Sign out.
+
+        End the session of the access token you show: that token, and every other one of
+        the session.
+        """
+        await self._transport.ask("POST", "/auth/logout")
+
+    async def profile(self) -> ProfileAnswer:
+        """Show who you are.
+
+        Who you are, and what you may do; for accounts of ours also what you said of
+        yourself.
+        """
+        answer: ProfileAnswer = await self._transport.ask("GET", "/auth/profile")
+        return answer
+
+    async def keys(self) -> KeysAnswer:
+        """List our public keys.
+
+        The public keys that prove our access tokens; a new one is here before it signs.
+        """
+        answer: KeysAnswer = await self._transport.ask("GET", "/.well-known/jwks.json")
         return answer
 
 
@@ -592,7 +1079,9 @@ class Operations:
     """All operations by subject; each call waits."""
 
     def __init__(self, transport: Transport) -> None:
+        self.accounts = Accounts(transport)
         self.applications = Applications(transport)
+        self.auth = Auth(transport)
         self.callbacks = Callbacks(transport)
         self.graphql = Graphql(transport)
         self.health = Health(transport)
@@ -604,7 +1093,9 @@ class AsyncOperations:
     """All operations by subject; each call is awaited."""
 
     def __init__(self, transport: AsyncTransport) -> None:
+        self.accounts = AsyncAccounts(transport)
         self.applications = AsyncApplications(transport)
+        self.auth = AsyncAuth(transport)
         self.callbacks = AsyncCallbacks(transport)
         self.graphql = AsyncGraphql(transport)
         self.health = AsyncHealth(transport)

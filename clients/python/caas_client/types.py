@@ -8,6 +8,48 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class APIKeyAnswer(TypedDict):
+    """An API key, without its secret."""
+
+    key_id: str
+    """`key_` and 32 hexadecimal digits."""
+
+    shown: str
+    """What the key begins with: all of it that is not secret."""
+
+    scopes: list[Scope] | None
+    """What it is narrowed to; null: nothing."""
+
+    created_at: str
+    """When it was made (RFC 3339)."""
+
+    expires_at: str
+    """When it ends (RFC 3339)."""
+
+    revoked_at: str | None
+    """When it was revoked (RFC 3339)."""
+
+    last_used_at: str | None
+    """When it was last used (RFC 3339), right to about two minutes."""
+
+
+class APIKeyBody(TypedDict):
+    """A new API key."""
+
+    scopes: NotRequired[list[Scope] | None]
+    """What the key is narrowed to; null: all that the roles allow."""
+
+    expires_in: NotRequired[int]
+    """Seconds until it ends: an hour to two years."""
+
+
+class APIKeyListAnswer(TypedDict):
+    """A service account's keys, the newest first."""
+
+    keys: list[APIKeyAnswer]
+    """The newest first, at most 100."""
+
+
 class AcceptBody(TypedDict):
     """The acceptance of an offer: the borrower's EIP-712 `Acceptance` signature.
 
@@ -53,6 +95,29 @@ class AcceptedAnswer(TypedDict):
 
     links: Links
     """Where to follow the application."""
+
+
+class AccountAnswer(TypedDict):
+    """Somebody who may sign in; who they are is theirs alone."""
+
+    user_id: str
+    """`usr_` and 32 hexadecimal digits; the tokens' subject."""
+
+    roles: list[Role]
+    """What they may be."""
+
+    status: str
+    """`active` or `suspended`."""
+
+    created_at: str
+    """Since when (RFC 3339)."""
+
+
+class AccountListAnswer(TypedDict):
+    """Accounts, the newest first."""
+
+    accounts: list[AccountAnswer]
+    """The newest first, at most 100."""
 
 
 class AddressBody(TypedDict):
@@ -448,6 +513,83 @@ class InformedAnswer(TypedDict):
     """The question that is answered."""
 
 
+class InvitationAnswer(TypedDict):
+    """An invitation, without its code."""
+
+    invitation_id: str
+    """`inv_` and 32 hexadecimal digits."""
+
+    email: str | None
+    """Whom it is for; null once it was answered."""
+
+    roles: list[Role]
+    """What they will be."""
+
+    state: str
+    """`open`, `accepted`, `revoked` or `expired`."""
+
+    invited_by: str
+    """The subject of who invited them."""
+
+    created_at: str
+    """When (RFC 3339)."""
+
+    expires_at: str
+    """Until when it may be accepted (RFC 3339)."""
+
+
+class InvitationBody(TypedDict):
+    """Somebody is asked to become staff."""
+
+    email: str
+    """Whom it is for: nobody else can use it."""
+
+    roles: list[Role]
+    """What they will be: staff, never an applicant or an integrator."""
+
+
+class InvitationListAnswer(TypedDict):
+    """Invitations, the newest first."""
+
+    invitations: list[InvitationAnswer]
+    """The newest first, at most 100."""
+
+
+class InvitedAnswer(TypedDict):
+    """A new invitation, with its code."""
+
+    invitation_id: str
+    """`inv_` and 32 hexadecimal digits."""
+
+    email: str | None
+    """Whom it is for; null once it was answered."""
+
+    roles: list[Role]
+    """What they will be."""
+
+    state: str
+    """`open`, `accepted`, `revoked` or `expired`."""
+
+    invited_by: str
+    """The subject of who invited them."""
+
+    created_at: str
+    """When (RFC 3339)."""
+
+    expires_at: str
+    """Until when it may be accepted (RFC 3339)."""
+
+    code: str
+    """Give it to them: `POST /auth/register` takes it. Told once."""
+
+
+class KeysAnswer(TypedDict):
+    """A JWK set (RFC 7517)."""
+
+    keys: list[dict[str, str]]
+    """Public keys, those that will sign soon among them."""
+
+
 class Links(TypedDict):
     """Where to go from here."""
 
@@ -483,6 +625,22 @@ class LoanAnswer(TypedDict):
     """When it was booked (RFC 3339)."""
 
 
+class LoginBody(TypedDict):
+    """Somebody signs in."""
+
+    tenant: str
+    """Whose customer or staff it is; the tenant's name."""
+
+    email: str
+    """The address the account was made with."""
+
+    password: str
+    """The account's password."""
+
+    scopes: NotRequired[list[Scope] | None]
+    """What the tokens are narrowed to; null: all that the roles allow."""
+
+
 class MissingOfferAnswer(TypedDict):
     """A lender that made no offer, and why."""
 
@@ -493,6 +651,34 @@ class MissingOfferAnswer(TypedDict):
     """Code of why: `NOT_OFFERED` (it declined), `DEADLINE_EXCEEDED` (it was too slow), or
     what was wrong with its answer.
     """
+
+
+class NewAPIKeyAnswer(TypedDict):
+    """A new API key, with its secret."""
+
+    key_id: str
+    """`key_` and 32 hexadecimal digits."""
+
+    shown: str
+    """What the key begins with: all of it that is not secret."""
+
+    scopes: list[Scope] | None
+    """What it is narrowed to; null: nothing."""
+
+    created_at: str
+    """When it was made (RFC 3339)."""
+
+    expires_at: str
+    """When it ends (RFC 3339)."""
+
+    revoked_at: str | None
+    """When it was revoked (RFC 3339)."""
+
+    last_used_at: str | None
+    """When it was last used (RFC 3339), right to about two minutes."""
+
+    api_key: str
+    """Send it as `Authorization: Bearer …`. Told once."""
 
 
 class NoticeAnswer(TypedDict):
@@ -619,6 +805,31 @@ class ProblemErrorsItem(TypedDict):
     """Why, as `missing`."""
 
 
+class ProfileAnswer(TypedDict):
+    """Who you are."""
+
+    tenant: str
+    """The tenant you act within."""
+
+    subject: str
+    """The subject of your token, or your service account's id."""
+
+    roles: list[Role]
+    """Your roles."""
+
+    scopes: list[Scope]
+    """What your roles and your token's scopes allow."""
+
+    expires_at: str
+    """When what you showed ends (RFC 3339)."""
+
+    email: str | None
+    """Your address; null for accounts kept elsewhere."""
+
+    name: str | None
+    """What you are called; null for accounts kept elsewhere."""
+
+
 class QuestionBody(TypedDict):
     """A GraphQL request; a list of them (a batch) is not read."""
 
@@ -665,6 +876,47 @@ class ReasonAnswer(TypedDict):
 
     text: str
     """In words for the applicant; may change."""
+
+
+class RefreshBody(TypedDict):
+    """The session's next tokens are asked for."""
+
+    refresh_token: str
+    """The latest one; it works once, and names its tenant."""
+
+
+class RegisterBody(TypedDict):
+    """Somebody makes an account: as an applicant, or as staff with an invitation."""
+
+    tenant: str
+    """Whose customer or staff it is; the tenant's name."""
+
+    email: str
+    """Unique within the tenant; in any spelling of it."""
+
+    name: str
+    """What you want to be called, 1 to 200 characters."""
+
+    password: str
+    """12 to 128 characters, at least 5 different ones, not the e-mail address. Length is
+    what counts: no kind of character is asked for.
+    """
+
+    invitation: NotRequired[str | None]
+    """The code of an invitation to this address; null: an applicant."""
+
+
+class RegisteredAnswer(TypedDict):
+    """The account is made; nothing of what was said is repeated."""
+
+    tenant: str
+    """The tenant the account belongs to."""
+
+    user_id: str
+    """The subject of the account's tokens."""
+
+    roles: list[Role]
+    """What the account may be."""
 
 
 class ReviewAnswer(TypedDict):
@@ -763,6 +1015,47 @@ class ReviewListAnswer(TypedDict):
     """Oldest first, at most 100."""
 
 
+# What a token may say its bearer is.
+Role = Literal[
+    "applicant",
+    "integrator",
+    "underwriter",
+    "compliance_officer",
+    "support",
+    "auditor",
+    "tenant_admin",
+    "platform_admin",
+    "provider",
+]
+
+
+class RotationBody(TypedDict):
+    """A key takes another's place."""
+
+    overlap: NotRequired[Literal[0] | int]
+    """Seconds for which the old key stays good: 0, or two minutes to 30 days."""
+
+    expires_in: NotRequired[int]
+    """Seconds until the new key ends: an hour to two years."""
+
+
+# What a token or an API key may be narrowed to.
+Scope = Literal[
+    "applications:read",
+    "applications:write",
+    "reviews:read",
+    "reviews:write",
+    "risk:read",
+    "compliance:read",
+    "ledger:read",
+    "payloads:read",
+    "profile:read",
+    "accounts:read",
+    "accounts:write",
+    "tenants:write",
+]
+
+
 class ScoreReasonAnswer(TypedDict):
     """What kept the score from being higher, and by how many points."""
 
@@ -776,8 +1069,54 @@ class ScoreReasonAnswer(TypedDict):
     """Points of the score it cost, to one decimal."""
 
 
+class ServiceAccountAnswer(TypedDict):
+    """A program that calls the API by its own name."""
+
+    service_account_id: str
+    """`svc_` and 32 hexadecimal digits; its subject."""
+
+    name: str
+    """For people."""
+
+    roles: list[Role]
+    """What it may be."""
+
+    created_by: str
+    """The subject of who made it."""
+
+    created_at: str
+    """When (RFC 3339)."""
+
+
+class ServiceAccountBody(TypedDict):
+    """A program gets a name of its own."""
+
+    name: str
+    """For people, 1 to 200 characters."""
+
+    roles: list[Role]
+    """`integrator`, `provider`, `support` or `auditor`; fixed for good."""
+
+
+class ServiceAccountListAnswer(TypedDict):
+    """Service accounts, the newest first."""
+
+    service_accounts: list[ServiceAccountAnswer]
+    """The newest first, at most 100."""
+
+
 # How a dependency stands.
 Standing = Literal["up", "away", "not_configured"]
+
+
+class StatusBody(TypedDict):
+    """An account is suspended, or let in again."""
+
+    status: Literal["active", "suspended"]
+    """`suspended` ends every session at once."""
+
+    reason: str
+    """Why, for the audit trail: 1 to 200 characters."""
 
 
 class SubmittedAnswer(TypedDict):
@@ -794,6 +1133,19 @@ class SubmittedAnswer(TypedDict):
 
     links: Links
     """Where to follow the application."""
+
+
+class TenantBody(TypedDict):
+    """A tenant's people sign in here from now on."""
+
+    tenant: str
+    """The tenant's name, which stays."""
+
+    registration_open: bool
+    """Whether applicants may make accounts by themselves."""
+
+    admin_email: str
+    """Who is invited as the first administrator."""
 
 
 class TermsAnswer(TypedDict):
@@ -833,6 +1185,28 @@ class TermsAnswer(TypedDict):
 
     deadline: str
     """Last moment at which they may be settled, Unix seconds."""
+
+
+class TokensAnswer(TypedDict):
+    """Somebody is signed in."""
+
+    access_token: str
+    """A JWT of type `at+jwt` (RFC 9068), for every request."""
+
+    token_type: Literal["Bearer"]
+    """How the access token is sent."""
+
+    expires_in: int
+    """Seconds until the access token ends."""
+
+    refresh_token: str
+    """Gets the next tokens, once. Keep it secret: a second use ends the session."""
+
+    refresh_expires_in: int
+    """Seconds until the refresh token ends."""
+
+    scope: str
+    """The scopes of the access token, with spaces between them."""
 
 
 class TransactionAnswer(TypedDict):
