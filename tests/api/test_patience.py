@@ -25,7 +25,7 @@ APPLICATION = "/api/v1/applications/app_" + "0" * 32
 def settings(settings: Settings) -> Settings:
     """A gateway that waits for nobody."""
     api = APISettings(
-        header_timeout_s=0.2, body_timeout_s=0.2, request_timeout_s=0.5, max_concurrent_requests=2
+        header_timeout_s=0.8, body_timeout_s=0.8, request_timeout_s=1.0, max_concurrent_requests=2
     )
     return settings.model_copy(update={"api": api})
 
@@ -154,11 +154,12 @@ async def test_a_stream_of_events_takes_neither_room_nor_time(
     async def stream() -> StreamingResponse:
         return StreamingResponse(events(), media_type="text/event-stream")
 
-    opened = [await Wire.to(hasty) for _ in range(3)]
-    for wire in opened:
+    opened = []
+    for _ in range(3):
+        opened.append(wire := await Wire.to(hasty))
         await wire.say(b"GET /stream HTTP/1.1\r\nHost: api\r\n\r\n")
         assert (await wire.answer())[0] == 200
-    await asyncio.sleep(0.7)  # longer than any other answer may take
+    await asyncio.sleep(1.2)  # longer than any other answer may take
     assert (await http.get("/nothing")).status_code == 404
     ended.set()
     for wire in opened:
