@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from models.domain.errors import Conflict, CreditError, Invalid, NotFound, Transient
@@ -191,9 +192,24 @@ def install(app: FastAPI) -> None:
         return domain_problem(error)
 
     @app.exception_handler(HTTPException)
-    async def on_http(_: Request, error: HTTPException) -> Response:
+    async def on_http(request: Request, error: HTTPException) -> Response:
         code, title = HTTP_REFUSALS.get(error.status_code, ("REFUSED", "The request was refused."))
-        return problem_response(error.status_code, code, title, headers=error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            # The framework names the methods of one route; a path may have several.
+            headers["allow"] = ", ".join(_offered(request)) or headers.get("Allow", "")
+            headers.pop("Allow", None)
+        return problem_response(error.status_code, code, title, headers=headers)
+
+
+def _offered(request: Request) -> list[str]:
+    """The methods of all routes at this path."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        pattern = getattr(route, "path_regex", None)
+        if pattern is not None and pattern.match(request.url.path):
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)
 
 
 def _pointer(place: Sequence[Any], reason: str) -> str:

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import Any, Final
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
@@ -80,3 +81,19 @@ def test_what_belongs_to_one_operation_is_told_there_alone() -> None:
     assert "OFFER_EXPIRED" in accept - decide
     assert "FOUR_EYES_NEEDED" in decide - accept
     assert "REQUEST_IN_FLIGHT" in accept & decide
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/v1/applications", {"POST"}),
+        ("/api/v1/reviews", {"GET"}),
+        ("/api/v1/service-accounts", {"GET", "POST"}),
+    ],
+)
+async def test_what_is_not_offered_names_all_that_is(
+    http: httpx.AsyncClient, path: str, allowed: set[str]
+) -> None:
+    answer = await http.delete(path)
+    assert (answer.status_code, answer.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert set(answer.headers["allow"].split(", ")) - {"HEAD"} == allowed
