@@ -760,19 +760,19 @@ class OfferAnswer(TypedDict):
 class Payloads(TypedDict):
     """Payloads of Temporal's codec protocol, as JSON of protobuf writes them."""
 
-    payloads: NotRequired[list[PayloadsPayloadsItem]]
+    payloads: NotRequired[list[PayloadsPayloadsItem] | None]
     """In the order in which they are answered."""
 
 
 class PayloadsPayloadsItem(TypedDict):
     """PayloadsPayloadsItem"""
 
-    metadata: NotRequired[dict[str, str]]
+    metadata: NotRequired[dict[str, str | None] | None]
     """Names with values in base64; `encoding` says what `data` is: `binary/encrypted` is
     ours, with `key-id` naming the key.
     """
 
-    data: NotRequired[str]
+    data: NotRequired[str | None]
     """The payload itself, in base64."""
 
 
