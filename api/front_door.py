@@ -50,6 +50,6 @@ class FrontDoor:
     def open(self, services: Services) -> None:
         """Count where the running process counts, now that it is connected."""
         if services.quotas is not None:
-            self.limiter.use(services.quotas, in_advance=True)
+            self.limiter.use(services.quotas)
         pool = services.database.pool_use
         self.metrics.watch_pool(lambda: pool()[0], lambda: pool()[1])

@@ -3,7 +3,7 @@
 Callers with a token are charged the cost of the route on two buckets, their own and their tenant's;
 everybody else on their address's. To keep that cheap, a process draws tokens from the store in
 advance and spends them here: in most requests nobody is asked. Drawn tokens were taken from the
-bucket, so together all processes never give out more than there are.
+bucket, so together all processes never give out more than there are; who comes seldom draws singly.
 """
 
 from __future__ import annotations
@@ -94,14 +94,13 @@ class RateLimiter:
         self._address = Quota("address", settings.address_max_requests, window_s)
         self._sign_in = Quota("sign-in", settings.sign_in_max_attempts, window_s)
         self._store = store
-        self._in_advance = False
         self._known: OrderedDict[tuple[str, str], _Drawn] = OrderedDict()
         self._policies: dict[tuple[Quota, ...], bytes] = {}
         self.gives_back = settings.skip_successful_requests
 
-    def use(self, store: TokenStore, *, in_advance: bool) -> None:
-        """Count in this store; `in_advance` where asking it takes a round trip."""
-        self._store, self._in_advance = store, in_advance
+    def use(self, store: TokenStore) -> None:
+        """Count in this store from now on."""
+        self._store = store
         self._known.clear()
 
     async def charge_caller(self, tenant_id: str, subject: str, cost: int) -> Charge:
@@ -161,8 +160,6 @@ class RateLimiter:
     def _want(self, drawn: _Drawn, cost: int) -> Want:
         quota = drawn.want.quota
         least = min(cost - drawn.tokens, quota.capacity)
-        if not self._in_advance:
-            return Want(drawn.want.key, quota, least, least)
         most = max(least, min(drawn.advance, quota.capacity // _ADVANCE_SHARE))
         drawn.advance = min(drawn.advance * 2, _ADVANCE_MOST)
         return Want(drawn.want.key, quota, least, most)

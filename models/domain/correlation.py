@@ -12,7 +12,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Final
-from uuid import uuid4
 
 CORRELATION_HEADER: Final = "x-correlation-id"
 TRACE_HEADER: Final = "traceparent"
@@ -59,7 +58,7 @@ def correlate(
 ) -> Correlation:
     """The correlation these headers ask for; what is missing or not well-formed is invented."""
     traced = _TRACE.fullmatch(traceparent) if traceparent else None
-    request = request_id if request_id and _NAME.fullmatch(request_id) else uuid4().hex
+    request = request_id if request_id and _NAME.fullmatch(request_id) else token_hex(16)
     trace_id, flags = (traced[1], traced[2]) if traced else (_trace_of(request), "00")
     if not (correlation_id and _NAME.fullmatch(correlation_id)):
         correlation_id = trace_id if traced else request
@@ -68,4 +67,4 @@ def correlate(
 
 def _trace_of(request_id: str) -> str:
     """The trace of a request that came without one: its own name, where that has the form."""
-    return request_id if _TRACE_ID.fullmatch(request_id) else uuid4().hex
+    return request_id if _TRACE_ID.fullmatch(request_id) else token_hex(16)

@@ -259,7 +259,7 @@ async def test_tokens_are_drawn_in_advance_and_never_given_out_twice() -> None:
     store: Any = CountingStore()
     processes = [RateLimiter(limits, store) for _ in range(3)]
     for each in processes:
-        each.use(store, in_advance=True)
+        each.use(store)
     served = refused = 0
     while refused < 100:
         for each in processes:
