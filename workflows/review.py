@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.reviews import ReviewActivities
+    from models.domain.four_eyes import Approvals
     from models.domain.review import (
         Assignment,
         InformationAsked,
@@ -66,14 +67,14 @@ class ReviewDesk:
         self._refuse_unless_open(decision.review_id)
         if self._assignee not in (None, decision.decided_by):
             raise _refusal("REVIEW_ASSIGNED", "this review is assigned to somebody else")
-        if decision.approved and decision.decided_by in self._approvals:
+        if decision.approved and self._eyes().objection(decision.decided_by):
             raise _refusal("FOUR_EYES_NEEDED", "another person has to approve, too")
 
     async def decide(self, decision: ReviewDecision) -> ReviewEnd | None:
         """Take the decision once it is on record; None while another approval is needed."""
         async with self._turn:
             self.refuse_decision(decision)  # others had their turn meanwhile
-            if decision.approved and len(self._approvals) + 1 < self._needed:
+            if decision.approved and not self._eyes().completes():
                 await self._record(ReviewStep(self._tenant_id, approval=decision))
                 self._approvals += (decision.decided_by,)
                 self._assignee = None  # whoever it was assigned to has decided
@@ -85,10 +86,13 @@ class ReviewDesk:
             raise _refusal("REVIEW_NOT_OPEN", "this review is not open")
         return ReviewEnd.APPROVED if decision.approved else ReviewEnd.REJECTED
 
+    def _eyes(self) -> Approvals:
+        return Approvals(self._needed, self._approvals)
+
     def refuse_assignment(self, assignment: Assignment) -> None:
         """For validators: raise REVIEW_NOT_OPEN, or FOUR_EYES_NEEDED for who has approved."""
         self._refuse_unless_open(assignment.review_id)
-        if assignment.assignee in self._approvals:
+        if self._eyes().objection(assignment.assignee):
             raise _refusal("FOUR_EYES_NEEDED", "this person has approved already")
 
     async def reassign(self, assignment: Assignment) -> None:

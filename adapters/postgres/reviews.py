@@ -9,6 +9,7 @@ from adapters.postgres.database import Database, Transaction
 from adapters.postgres.movement import SYSTEM, move
 from models.domain.application import Stage, State
 from models.domain.errors import Conflict, NotFound
+from models.domain.four_eyes import Approvals
 from models.domain.ids import new_id
 from models.domain.review import (
     Assignment,
@@ -158,13 +159,13 @@ class PostgresReviewRecords:
 async def _approve(tx: Transaction, decision: ReviewDecision) -> None:
     """The first of two approvals."""
     row = await _locked(tx, decision.review_id)
-    approvals: list[str] = row["approvals"]
-    if decision.decided_by in approvals:
+    eyes = Approvals(row["approvals_needed"], tuple(row["approvals"]))
+    if eyes.objection(decision.decided_by) is not None:
         return
     _refuse_unless_open(row)
     await tx.execute(
         "UPDATE reviews SET approvals = $3 WHERE tenant_id = $1 AND review_id = $2",
-        tx.tenant_id, decision.review_id, [*approvals, decision.decided_by],
+        tx.tenant_id, decision.review_id, list(eyes.with_one_more(decision.decided_by).given),
     )  # fmt: skip
     detail = {"review_id": decision.review_id, "reason": decision.reason}
     await _record(tx, row, decision.decided_by, "review.approved_once", detail)
