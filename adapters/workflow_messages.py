@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -73,6 +74,10 @@ RPC_TIMEOUT: Final = timedelta(seconds=3)
 # An update waits for a worker to take it; beyond this the client is told to come back.
 UPDATE_TIMEOUT: Final = timedelta(seconds=10)
 
+# Whether it is there is said at once; who said so is trusted for a moment.
+HEALTH_TIMEOUT: Final = timedelta(seconds=1)
+_TRUSTED_S: Final = 1.0
+
 # What a call raises when Temporal is away; the second is a lazy client's failed first connection.
 _AWAY: Final = (RPCError, RuntimeError)
 
@@ -96,6 +101,7 @@ class TemporalMessages:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._answered_at_s = -_TRUSTED_S
 
     async def start_application(self, application: ApplicationRef) -> None:
         workflow_id = application_workflow_id(application.tenant_id, application.application_id)
@@ -222,7 +228,22 @@ class TemporalMessages:
             return False
         return True
 
+    async def _require_answer(self) -> None:
+        """Raise Unavailable soon if Temporal is away: an update would wait for its whole time.
+
+        Asked only where it did not answer a moment ago.
+        """
+        now_s = time.monotonic()
+        if now_s - self._answered_at_s < _TRUSTED_S:
+            return
+        try:
+            await self._client.service_client.check_health(timeout=HEALTH_TIMEOUT)
+        except _AWAY as error:
+            raise _unavailable(error) from error
+        self._answered_at_s = now_s
+
     async def _update(self, workflow_id: str, name: str, message: object, update_id: str) -> Any:
+        await self._require_answer()
         handle = self._client.get_workflow_handle(workflow_id)
         try:
             return await handle.execute_update(

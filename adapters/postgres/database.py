@@ -143,9 +143,17 @@ class Database:
 
     @classmethod
     async def connect(
-        cls, dsn: str, keyring: Keyring, *, max_size: int = 10, timeout_s: float = 10.0
+        cls,
+        dsn: str,
+        keyring: Keyring,
+        *,
+        max_size: int = 10,
+        timeout_s: float = 10.0,
+        wait_s: float = 5.0,
     ) -> Self:
         """Connect and refuse a role that row-level security would not bind.
+
+        A statement may take `timeout_s`, and waiting for a free connection `wait_s`.
 
         Raises Unavailable when the database is away, Permanent DATABASE_REFUSED (no such database
         or role, wrong password) or ROLE_TOO_STRONG.
@@ -166,7 +174,7 @@ class Database:
             asyncpg.InvalidCatalogNameError,
         ) as error:
             raise Permanent("DATABASE_REFUSED", type(error).__name__) from error
-        database = cls(pool, keyring, timeout_s)
+        database = cls(pool, keyring, min(wait_s, timeout_s))
         try:
             await database._refuse_strong_role()
         except CreditError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -79,6 +80,13 @@ class Answering:
     def __init__(self, answer: Any) -> None:
         self._answer = answer
         self.sent: list[tuple[str, str]] = []
+
+    @property
+    def service_client(self) -> Answering:
+        return self
+
+    async def check_health(self, *, timeout: timedelta) -> bool:
+        return True
 
     def get_workflow_handle(self, workflow_id: str) -> Answering:
         self.addressed = workflow_id
@@ -174,3 +182,24 @@ async def test_messages_go_to_whom_they_concern() -> None:
         ("kyc/acme/zelda", "information_provided"),
         ("notice/acme/app_1", "notice_handed_over"),
     ]
+
+
+class Away(Answering):
+    """A client of a server that does not answer; how often it was asked whether it is there."""
+
+    asked = 0
+
+    async def check_health(self, *, timeout: timedelta) -> bool:
+        self.asked += 1
+        assert timeout <= timedelta(seconds=1)
+        raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+
+
+async def test_an_update_does_not_wait_for_a_server_that_is_away() -> None:
+    client: Any = Away(None)
+    to = TemporalMessages(client)
+    for times in (1, 2):
+        with pytest.raises(Unavailable, match="TEMPORAL_UNAVAILABLE"):
+            await to.withdraw(REF, Withdrawal("zelda"), "u1")
+        assert client.asked == times
+    assert client.sent == []
