@@ -30,6 +30,7 @@ from sandbox.services.ports import LOOPBACK, claim_port, port_number
 from sandbox.services.postgres import Postgres
 from sandbox.services.process import ManagedProcess
 from sandbox.services.temporal import TemporalServer
+from sandbox.services.valkey import Valkey
 from sandbox.stack_secrets import DATABASE_ROLES, Secrets
 from sandbox.stack_settings import LENDERS, counterparty_settings, product_settings
 from sandbox.wallets import DEVELOPMENT_DEPLOYER_KEY, Wallet, seed_in, wallet
@@ -65,7 +66,7 @@ class StackOptions:
     def ports_from(environment: Mapping[str, str]) -> dict[str, int]:
         """Ports set by `CAAS_…_PORT`; NotAPortError names the one that is no port."""
         ports = {}
-        for name in ("API", "POSTGRES", "TEMPORAL", "TEMPORAL_UI", "CHAIN", "KAFKA"):
+        for name in ("API", "POSTGRES", "TEMPORAL", "TEMPORAL_UI", "CHAIN", "KAFKA", "VALKEY"):
             text = environment.get(f"CAAS_{name}_PORT", "")
             if text:
                 ports[name] = port_number(text, f"CAAS_{name}_PORT")
@@ -84,6 +85,7 @@ class Stack:
             self.state_dir, SANDBOX_CHAIN_ID, options.block_time_s, ports.get("CHAIN")
         )
         self.kafka = KafkaBroker(self.state_dir, ports.get("KAFKA"))
+        self.valkey = Valkey(self.state_dir, ports.get("VALKEY"))
         self.api_port = claim_port(ports.get("API"), "CAAS_API_PORT")
         self.temporal = TemporalServer(
             self.state_dir,
@@ -123,6 +125,7 @@ class Stack:
             self._start_chain(say),
             self._start_temporal(say),
             self._start_kafka(say),
+            self._start_cache(say),
         )
         await asyncio.gather(*(self._start_counterparty(name) for name in _COUNTERPARTIES))
         say("identity vendor, credit bureau, mail house, bank, fintech and pool underwriter")
@@ -137,8 +140,8 @@ class Stack:
         """The processes of a started stack, as they are now."""
         return [*(each.process for each in self._services()), *self.processes.values()]
 
-    def _services(self) -> tuple[Postgres | Anvil | TemporalServer | KafkaBroker, ...]:
-        return self.postgres, self.chain, self.temporal, self.kafka
+    def _services(self) -> tuple[Postgres | Anvil | TemporalServer | KafkaBroker | Valkey, ...]:
+        return self.postgres, self.chain, self.temporal, self.kafka, self.valkey
 
     async def start_api(self, extra: Mapping[str, str] | None = None) -> ManagedProcess:
         """Start the API as it is started anywhere."""
@@ -240,6 +243,10 @@ class Stack:
         await self.kafka.start()
         say(f"Kafka broker with the topic {self.kafka.topic}")
 
+    async def _start_cache(self, say: Say) -> None:
+        await self.valkey.start()
+        say("Valkey")
+
     async def _start_counterparty(self, name: str) -> None:
         home = self.state_dir / "counterparties"
         home.mkdir(parents=True, exist_ok=True)
@@ -296,6 +303,7 @@ def forget_earlier_run(state_dir: Path) -> None:
         "temporal",
         "anvil",
         "kafka",
+        "valkey",
         "counterparties",
         "issuer",
         "logs",

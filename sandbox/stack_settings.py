@@ -30,6 +30,7 @@ def product_settings(stack: Stack) -> dict[str, str]:
         "CAAS_TEMPORAL__WORKFLOW_SANDBOX": str(stack.options.workflow_sandbox),
         "CAAS_API__PORT": str(stack.api_port),
         "CAAS_API__SHUTDOWN_GRACE_S": "3",
+        "CAAS_CACHE__URL": stack.valkey.url,
         # Demo, tests and benchmarks ask far more than any caller should; limits have tests of
         # their own. They are counted all the same.
         "CAAS_RATE_LIMIT__MAX_REQUESTS": "1000000",
