@@ -46,6 +46,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._patience: asyncio.TimerHandle | None = None
         self._reading_head = False
         self._reading_body = False
+        self._handed_over = False
         self._head_bytes = 0
         self._refusal = MALFORMED
 
@@ -66,7 +67,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Read on; whoever sends a part has so long for the rest."""
         self._head_bytes += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._handed_over:
             return
         if self._reading_head or self._idle():
             if self._head_bytes > self.max_header_bytes:
@@ -108,6 +109,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """From here on the connection is another protocol's."""
+        self._handed_over = True
         self._wait_no_more()
         super().handle_websocket_upgrade()
 
