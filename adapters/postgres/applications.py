@@ -89,15 +89,16 @@ class PostgresApplications:
             )  # fmt: skip
         return (row["offer_id"], row["acceptance"]["signature"]) if row else None
 
-    async def has_offer(self, tenant_id: str, application_id: str, offer_id: str) -> bool:
-        """Whether the application was ever made this offer."""
+    async def awaits_offer(self, tenant_id: str, application_id: str, offer_id: str) -> bool:
+        """Whether the application is open and has not been made this offer, or not yet."""
         async with self._database.transaction(tenant_id) as tx:
-            found = await tx.value(
-                "SELECT 1 FROM offers WHERE tenant_id = $1 AND application_id = $2"
-                " AND offer_id = $3",
-                tenant_id, application_id, offer_id,
+            closed_or_made = await tx.value(
+                "SELECT 1 FROM applications AS a WHERE a.tenant_id = $1 AND a.application_id = $2"
+                " AND (a.stage = $4 OR EXISTS (SELECT 1 FROM offers AS o WHERE o.tenant_id = $1"
+                " AND o.application_id = $2 AND o.offer_id = $3))",
+                tenant_id, application_id, offer_id, Stage.CLOSED.value,
             )  # fmt: skip
-        return found is not None
+        return closed_or_made is None
 
     async def _insert(
         self,

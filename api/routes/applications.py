@@ -160,7 +160,7 @@ async def _deliver(
     The workflow lets an acceptance wait until it knows its offers. So one of an offer that is on no
     record is refused here: it would wait until the caller is told that nobody answered.
     """
-    if not await wired.applications.has_offer(
+    if await wired.applications.awaits_offer(
         application.tenant_id, application.application_id, accepted.offer_id
     ):
         raise Invalid("OFFER_UNKNOWN")

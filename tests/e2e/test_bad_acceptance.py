@@ -236,3 +236,13 @@ async def _still_open(world: World, offered: Offered) -> None:
     view = await offered.person.view(offered.application_id)
     assert (view["state"], view["accepted_offer_id"]) == ("offered", None)
     assert {offer["status"] for offer in view["offers"]} == {"open"}
+
+
+async def test_before_there_are_offers_nothing_can_be_accepted(
+    world: World, offered: Offered
+) -> None:
+    """It is said at once: an acceptance that waited would be told that nobody answered."""
+    person = world.person({"applicant.national_id": "800-00-0001"})
+    application_id = await person.apply()
+    early = Offered(person, offered.stranger, application_id, offered.offer)
+    refusal_of(await _post(world, early, early.signed()), 422, "OFFER_UNKNOWN")
