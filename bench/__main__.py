@@ -6,9 +6,9 @@ import asyncio
 import os
 import sys
 
-from bench import loan, pipeline
+from bench import live, loan, pipeline
 
-SUBJECTS = {"loan": loan.measure, "pipeline": pipeline.measure}
+SUBJECTS = {"loan": loan.measure, "pipeline": pipeline.measure, "live": live.measure}
 
 
 def main() -> None:
