@@ -17,7 +17,8 @@ import yaml
 from typer.testing import CliRunner
 
 import cli
-from settings import MigrationSettings, WrongSetting, read_settings
+from api.roles import Role
+from settings import IssuerSettings, MigrationSettings, WrongSetting, read_settings
 from tests.deploy.deployment import (
     COMPOSE,
     EXAMPLE,
@@ -139,7 +140,7 @@ def test_every_command_of_ours_exists() -> None:
 def test_what_is_mounted_is_there() -> None:
     mounts = [mount for each in SERVICES.values() for mount in each.get("volumes", ())]
     own = {mount.split(":")[0] for mount in mounts if mount.startswith("./")}
-    assert own == {"./deploy/files", "./deploy/temporal"}
+    assert own == {"./deploy/files", "./deploy/temporal", "./deploy/keycloak"}
     assert all((ROOT / path).is_dir() for path in own)
     for name in ("temporal-schema", "temporal-namespace"):
         assert (ROOT / "deploy/temporal" / SERVICES[name]["command"][1].rpartition("/")[2]).exists()
@@ -235,6 +236,26 @@ def test_the_example_has_every_variable_and_no_other_and_no_secret() -> None:
 def test_a_variable_without_a_value_stops_the_start(name: str) -> None:
     with pytest.raises(MissingValue, match=name):
         services({**FILLED, name: ""})
+
+
+def test_the_shipped_realm_makes_tokens_that_the_documented_settings_read() -> None:
+    """Keycloak itself was not run: this holds the two files against each other."""
+    realm = json.loads((ROOT / "deploy/keycloak/realm.json").read_text())
+    page = (ROOT / "docs/identity.md").read_text()
+    stated = re.search(r"\*\*Keycloak\.\*\*.*?CAAS_ISSUERS='(.*?)'\n", page, re.DOTALL)
+    assert stated is not None
+    [issuer] = [IssuerSettings.model_validate(each) for each in json.loads(stated[1])]
+    [scope], [client] = realm["clientScopes"], realm["clients"]
+    config = {each["name"]: each["config"] for each in scope["protocolMappers"]}
+    assert config["audience"]["included.custom.audience"] == issuer.audience
+    assert config["tenant"]["claim.name"] == ".".join(issuer.tenant_claim)
+    assert config["roles"]["claim.name"] == ".".join(issuer.roles_claim)
+    assert {each["name"] for each in realm["roles"]["realm"]} == set(issuer.role_names or ())
+    assert {Role(each) for each in (issuer.role_names or {}).values()} < set(Role)
+    assert client["attributes"]["access.token.header.type.rfc9068"] == "true"
+    assert client["attributes"]["access.token.signed.response.alg"] in issuer.algorithms
+    assert scope["name"] in client["defaultClientScopes"]
+    assert issuer.issuer.endswith(f"/realms/{realm['realm']}")
 
 
 def test_the_topic_is_the_one_events_go_to() -> None:
