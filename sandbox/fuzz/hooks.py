@@ -6,7 +6,7 @@ import os
 import random
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import schemathesis
 from schemathesis import Case, GenerationMode, HookContext, Response
@@ -16,6 +16,8 @@ from adapters.chain.eip712 import sign_wallet_ownership
 from api.problems import CATALOGUE
 from clients.generate.document import streams
 from sandbox.fuzz.ground import STAFF, Ground
+
+AnyCase: TypeAlias = Case[Any]
 
 GROUND: Final = Ground.read(Path(os.environ["CAAS_FUZZ_GROUND"]))
 KEY: Final = "Idempotency-Key"
@@ -27,14 +29,14 @@ _CHANCE: Final = random.Random(int(os.environ.get("CAAS_FUZZ_SEED", "1")))
 class BearerToken:
     """The token that may do everything; whoever signs out does it with one of their own."""
 
-    def get(self, case: Case, context: Any) -> str:
+    def get(self, case: AnyCase, context: Any) -> str:
         """The token."""
         leaves = case.operation.path.endswith("/logout")
         return GROUND.leavers_token if leaves else GROUND.token
 
-    def set(self, case: Case, data: str, context: Any) -> None:
+    def set(self, case: AnyCase, data: str, context: Any) -> None:
         """Put it where the API reads it."""
-        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {data}"}
+        case.headers["Authorization"] = f"Bearer {data}"
 
 
 @schemathesis.hook
@@ -46,7 +48,7 @@ def before_process_path(context: HookContext, path: str, methods: dict[str, Any]
 
 
 @schemathesis.hook
-def map_case(context: HookContext, case: Case) -> Case:
+def map_case(context: HookContext, case: AnyCase) -> AnyCase:
     """Half of what is well-formed gets ids, keys and proofs of what exists."""
     if _sound(case, ParameterLocation.HEADER) and case.headers and KEY in case.headers:
         # Otherwise the example's key would be every write's.
@@ -60,13 +62,13 @@ def map_case(context: HookContext, case: Case) -> Case:
     return case
 
 
-def _sound(case: Case, place: ParameterLocation) -> bool:
+def _sound(case: AnyCase, place: ParameterLocation) -> bool:
     """Whether this part of the case was made to be well-formed: what is not must stay as it is."""
     made = case.meta.components.get(place) if case.meta else None
     return made is not None and made.mode is GenerationMode.POSITIVE
 
 
-def _lead_somewhere(case: Case) -> None:
+def _lead_somewhere(case: AnyCase) -> None:
     real = {"application_id": GROUND.applications, "review_id": GROUND.reviews,
             "vendor": ["identity"]}  # fmt: skip
     # What is withdrawn leads nowhere any more: only one of them may be.
@@ -100,7 +102,7 @@ def _proof(user_id: str) -> dict[str, Any]:
 
 
 @schemathesis.check
-def problem_is_published(ctx: Any, response: Response, case: Case) -> None:
+def problem_is_published(ctx: Any, response: Response, case: AnyCase) -> None:
     """A refusal's code is one its operation publishes under that status."""
     if not response.headers.get("content-type", [""])[0].startswith("application/problem+json"):
         return
