@@ -19,7 +19,7 @@ from models.domain.views import (
 )
 
 # One statement: whoever waits looks often, and every further one is a journey of its own.
-_EVERYTHING: Final = (
+EVERYTHING: Final = (
     "SELECT a.*, k.status AS identity, s.score, s.outcome AS score_outcome,"
     " s.reasons AS score_reasons, f.missing, n.notice_id, n.kind AS notice_kind,"
     " n.status AS notice_status, n.due_at AS notice_due_at, n.concluded_at,"
@@ -48,7 +48,7 @@ _EVERYTHING: Final = (
 
 async def application_view(tx: Transaction, application_id: str) -> ApplicationView:
     """The application with everything that belongs to it; NotFound for a foreign id."""
-    row = await tx.row(_EVERYTHING, tx.tenant_id, application_id)
+    row = await tx.row(EVERYTHING, tx.tenant_id, application_id)
     if row is None:
         raise NotFound("APPLICATION_UNKNOWN")
     asked = await _asked(tx, row) if row["asked"] else ()
