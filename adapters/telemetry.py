@@ -25,6 +25,9 @@ ALLOWED: Final = frozenset(
 )  # fmt: skip
 
 
+_LINE_ENDS: Final = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
+
+
 class _Stderr(io.TextIOBase):
     """The standard error there is now: loggers are kept, and it may be replaced."""
 
@@ -115,4 +118,6 @@ def _only_allowed(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
 
 
 def _serialise(event: Any, **_: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+    text = orjson.dumps(event, default=str).decode()
+    # JSON lets these stand; viewers begin a line at them.
+    return text if text.isascii() else text.translate(_LINE_ENDS)
