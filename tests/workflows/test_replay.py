@@ -12,6 +12,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from adapters.correlation import CarriedNames
 from adapters.temporal import ENCODING, data_converter
 from models.domain.application import State
 from settings import ROOT
@@ -44,7 +45,7 @@ def replayer(workflows: list[type]) -> Replayer:
     return Replayer(
         workflows=workflows,
         data_converter=data_converter(TEST_KEYRING),
-        interceptors=[LENT_FUNCTIONS],
+        interceptors=[CarriedNames(), LENT_FUNCTIONS],
         workflow_runner=SANDBOX,
     )
 
