@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any, Final
@@ -18,6 +19,7 @@ from api.versions_changes import RETIRING, VERSIONS, DecisionsByName
 from models.domain.review import ReviewEnd
 from models.domain.views import ReviewView
 from models.domain.writes import StoredAnswer, WriteKey
+from settings import ROOT
 from tests.api.answers import problem
 
 NEWEST: Final = "2026-11-22"
@@ -303,3 +305,9 @@ def _stored(document: dict[str, Any], version: str) -> StoredAnswer:
 def test_the_routes_module_speaks_the_newest_form_only() -> None:
     assert not hasattr(reviews.DecisionBody, "approved")
     assert set(reviews.DecisionBody.model_fields) == {"decision", "reason"}
+
+
+def test_the_page_lists_the_versions_there_are() -> None:
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    listed = re.findall(r"^\| `([0-9-]+)` \|", page, re.MULTILINE)
+    assert listed == list(reversed(VERSIONS.known))
