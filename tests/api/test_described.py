@@ -85,7 +85,8 @@ ACCEPTANCE = (
     + b"ab" * 65 + b'"}'
 )  # fmt: skip
 BODIES = [
-    b"", b"{}", b"{", b"[]", b"x" * 70_000, ACCEPTANCE, b'{"decision": "approve", "reason": "fine"}',
+    b"", b"{}", b"{", b"[]", b"x" * 70_000, ACCEPTANCE,
+    b'{"decision": "approve", "reason": "fine"}',
     b'{"items": ["EXPLANATION"], "message": "why"}', b'{"assignee": "uma", "reason": "hers"}',
     b'{"request_id": "inf_' + b"0" * 32 + b'", "answers": [{"item": "EXPLANATION", "text": "so"}]}',
     b'{"query": "{"}', b'{"query": "{applications{edges{node{state}}}}"}', b'{"how": "by hand"}',
@@ -110,7 +111,7 @@ async def test_no_status_is_given_that_is_not_described(
 ) -> None:  # fmt: skip
     for method, operation in app.openapi()["paths"][path].items():
         described: dict[str, Any] = operation["responses"]
-        for role in ROLES:
+        for role in ROLES if operation.get("security") else ROLES[:1]:
             headers = {"content-type": "application/json", **(bearer(role) if role else {})}
             if key is not None:
                 headers["idempotency-key"] = key
