@@ -48,6 +48,7 @@ class _Drawn:
     refused_until_s: float = 0.0
     refused_cost: int = 0
     wait_us: int = 0
+    asking: int = 0  # requests that wait for the store's answer about this bucket
 
     def refuses(self, cost: int, now_s: float) -> bool:
         """Whether the store said no to as little a moment ago, and would again."""
@@ -76,7 +77,8 @@ class Charge:
 
     def retry_after_s(self) -> int:
         """Whole seconds until every bucket could serve such a request, at least one."""
-        wait_us = max(each.wait_us for each in self.drawn if each.tokens < self.cost)
+        waits = (each.wait_us for each in self.drawn if each.tokens < self.cost)
+        wait_us = max(waits, default=0)
         return max(1, -(-wait_us // 1_000_000))
 
     def problem(self) -> Problem:
@@ -131,35 +133,79 @@ class RateLimiter:
         self, tenant_id: str, buckets: Sequence[tuple[str, Quota]], cost: int
     ) -> Charge:
         drawn = [self._drawn(tenant_id, key, quota) for key, quota in buckets]
-        lacking = [each for each in drawn if each.tokens < cost]
-        if lacking:
-            now_s = time.monotonic()
-            if not any(each.refuses(cost, now_s) for each in lacking):
-                await self._draw(tenant_id, lacking, cost, now_s)
-                lacking = [each for each in drawn if each.tokens < cost]
-        if not lacking:
+        paid = True
+        for each in drawn:
+            if each.tokens < cost:
+                paid = await self._paid_by_drawing(tenant_id, drawn, cost)
+                break
+        else:
             for each in drawn:
                 each.tokens -= cost
         policy = self._policy(tuple(quota for _, quota in buckets))
-        return Charge(cost, drawn, policy, bool(lacking))
+        return Charge(cost, drawn, policy, not paid)
+
+    async def _paid_by_drawing(self, tenant_id: str, drawn: Sequence[_Drawn], cost: int) -> bool:
+        """Pay with what is held and what the store gives to it; False: nothing was paid.
+
+        What is held is put aside while the store is asked. Otherwise other requests spend it
+        meanwhile, and this one is refused though its buckets are full.
+        """
+        now_s = time.monotonic()
+        if any(each.refuses(cost, now_s) for each in drawn):
+            return False
+        aside = [min(each.tokens, cost) for each in drawn]
+        for each, held in zip(drawn, aside, strict=True):
+            each.tokens -= held
+        lacking = [
+            (each, cost - held) for each, held in zip(drawn, aside, strict=True) if held < cost
+        ]
+        paid = False
+        try:
+            paid = await self._draw(tenant_id, lacking, cost, now_s)
+        finally:
+            if not paid:
+                for each, held in zip(drawn, aside, strict=True):
+                    each.tokens += held
+        if paid:
+            for each, missing in lacking:
+                each.tokens -= missing
+        elif all(each.tokens >= cost for each in drawn):
+            # Somebody else has drawn in advance what the store no longer has.
+            paid = True
+            for each in drawn:
+                each.tokens -= cost
+        return paid
 
     async def _draw(
-        self, tenant_id: str, lacking: Sequence[_Drawn], cost: int, now_s: float
-    ) -> None:
-        wants = [self._want(each, cost) for each in lacking]
-        grants = await self._store.take(tenant_id, wants)
-        for each, want, grant in zip(lacking, wants, grants, strict=True):
+        self, tenant_id: str, lacking: Sequence[tuple[_Drawn, int]], cost: int, now_s: float
+    ) -> bool:
+        """Draw what each lacks, and more where it may; False: a bucket did not have as much."""
+        wants = [self._want(each, missing) for each, missing in lacking]
+        for each, _ in lacking:
+            each.asking += 1
+        try:
+            grants = await self._store.take(tenant_id, wants)
+        finally:
+            for each, _ in lacking:
+                each.asking -= 1
+        enough = True
+        for (each, missing), want, grant in zip(lacking, wants, grants, strict=True):
             # Another request may have drawn meanwhile: what is held is added to, never set.
             each.tokens += grant.tokens
             each.left, each.ahead_us = grant.left(want), grant.ahead_us
+            enough = enough and grant.tokens >= missing
             if not grant.tokens:
                 each.wait_us = grant.wait_us(want)
                 each.refused_until_s = now_s + each.wait_us / 1_000_000
                 each.refused_cost = cost
+        return enough
 
-    def _want(self, drawn: _Drawn, cost: int) -> Want:
+    def _want(self, drawn: _Drawn, missing: int) -> Want:
         quota = drawn.want.quota
-        least = min(cost - drawn.tokens, quota.capacity)
+        least = min(missing, quota.capacity)
+        if drawn.asking:
+            # In a burst, one request draws for those to come; each of the others for itself.
+            return Want(drawn.want.key, quota, least, least)
         most = max(least, min(drawn.advance, quota.capacity // _ADVANCE_SHARE))
         drawn.advance = min(drawn.advance * 2, _ADVANCE_MOST)
         return Want(drawn.want.key, quota, least, most)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
@@ -272,3 +273,26 @@ async def test_tokens_are_drawn_in_advance_and_never_given_out_twice() -> None:
     for _ in range(50):  # a refusal is known here until it would be another answer
         assert (await processes[0].charge_caller("acme", "zelda", 1)).refused
     assert store.asked == asked
+
+
+class DistantStore(CountingStore):
+    """As any store that is asked over a network: others go on meanwhile."""
+
+    async def take(self, tenant_id: str, wants: Sequence[Want]) -> list[Grant]:
+        grants = await super().take(tenant_id, wants)
+        await asyncio.sleep(0)
+        return grants
+
+
+async def test_nobody_is_refused_for_what_others_spend_while_the_store_is_asked() -> None:
+    limits = RateLimitSettings(window_s=3_600, max_requests=10_000, tenant_max_requests=10_000)
+    store: Any = DistantStore()
+    limiter = RateLimiter(limits, store)
+    costs = [1, 10, 1, 1, 5, 1] * 50
+    charges = await asyncio.gather(
+        *(limiter.charge_caller("acme", f"u{n % 7}", cost) for n, cost in enumerate(costs))
+    )
+    assert not [each for each in charges if each.refused]
+    # What was paid is gone: together with what is still held, the bucket is as full as before.
+    held = limiter._known["acme", "tenant"].tokens
+    assert store._buckets["tenant"] + held == 10_000 - sum(costs)
