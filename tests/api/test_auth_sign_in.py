@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from sandbox.stack import Stack
 from tests.api.answers import framed, problem
-from tests.api.front_door import FrontDoor, bearer, key
+from tests.api.front_door import PASSWORD, FrontDoor, bearer, key
 
 pytestmark = pytest.mark.stack
 
@@ -131,3 +131,119 @@ async def test_keys_are_published(door: FrontDoor) -> None:
     [published] = answer.json()["keys"]
     assert (published["kty"], published["crv"], published["use"]) == ("OKP", "Ed25519", "sig")
     assert "d" not in published
+
+
+async def test_a_registration_repeated_is_answered_alike_and_not_done_again(
+    door: FrontDoor,
+) -> None:
+    write = key()
+    first = await door.register("ida@example.org", headers=write)
+    again = await door.register("ida@example.org", headers=write)
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    other = await door.register("ida@example.org", headers=write, password="another-" + PASSWORD)
+    problem(other, 422, "IDEMPOTENCY_KEY_REUSED")
+    problem(await door.register("IDA@example.org"), 409, "LOGIN_TAKEN")
+    problem(await door.register("joan@example.org", password="x" * 20), 422, "PASSWORD_TOO_WEAK")
+
+
+async def test_nobody_wrong_is_told_what_is_wrong(door: FrontDoor) -> None:
+    await door.register("lise@example.org")
+    elsewhere = FrontDoor(door.http, door.stack, "no-such-tenant")
+    refusals = [
+        await door.login("lise@example.org", "wrong-" + PASSWORD),
+        await door.login("nobody@example.org"),
+        await elsewhere.login("lise@example.org"),
+    ]
+    told = [problem(each, 401, "SIGN_IN_REFUSED") for each in refusals]
+    assert told[0] == told[1] == told[2]
+    unwanted = {"date", "x-request-id", "ratelimit", "x-correlation-id", "traceparent"}
+    headers = [{k: v for k, v in each.headers.items() if k not in unwanted} for each in refusals]
+    assert headers[0] == headers[1] == headers[2]
+
+
+async def test_guessing_is_slowed_at_the_door(door: FrontDoor) -> None:
+    await door.register("mary@example.org")
+    for _ in range(5):
+        problem(await door.login("mary@example.org", "wrong"), 401, "SIGN_IN_REFUSED")
+    slowed = await door.login("mary@example.org")
+    problem(slowed, 429, "SIGN_IN_SLOWED")
+    assert 0 < int(slowed.headers["retry-after"]) <= 15
+
+
+async def test_scopes_asked_for_at_the_door_narrow_all_tokens_of_the_session(
+    door: FrontDoor,
+) -> None:
+    await door.register("noor@example.org")
+    tokens = await door.signed_in("noor@example.org", scopes=["profile:read", "ledger:read"])
+    assert tokens["scope"] == "profile:read"  # an applicant has no ledger to read
+    body = {"refresh_token": tokens["refresh_token"]}
+    tokens = (await door.http.post("/auth/refresh", json=body)).json()
+    assert tokens["scope"] == "profile:read"
+    headers = bearer(tokens["access_token"])
+    unknown = f"/api/v1/applications/app_{'0' * 32}"
+    problem(await door.http.get(unknown, headers=headers), 403, "NOT_ALLOWED")
+
+
+async def test_one_tenants_ids_are_nothing_to_another(door: FrontDoor) -> None:
+    admin, stranger = await door.admin(), door.stack.issuer.token("eve", "other", ["tenant_admin"])
+    made = await door.http.post(
+        "/api/v1/service-accounts", json={"name": "A", "roles": ["auditor"]},
+        headers={**admin, **key()},
+    )  # fmt: skip
+    keys = f"/api/v1/service-accounts/{made.json()['service_account_id']}/keys"
+    new = (await door.http.post(keys, json={}, headers={**admin, **key()})).json()
+    invited = await door.http.post(
+        "/api/v1/invitations", json={"email": "a@b.example", "roles": ["support"]},
+        headers={**admin, **key()},
+    )  # fmt: skip
+    mine = (await door.http.get("/api/v1/accounts", headers=admin)).json()["accounts"]
+    for path, body in (
+        (keys, {}),
+        (f"{keys}/{new['key_id']}/rotation", {}),
+        (f"{keys}/{new['key_id']}/revocation", None),
+        (f"/api/v1/invitations/{invited.json()['invitation_id']}/revocation", None),
+        (
+            f"/api/v1/accounts/{mine[0]['user_id']}/status",
+            {"status": "suspended", "reason": "mine"},
+        ),
+    ):
+        answer = await door.http.post(path, json=body, headers={**bearer(stranger), **key()})
+        problem(answer, 404, "NOT_FOUND")
+    problem(await door.http.get(keys, headers=bearer(stranger)), 404, "NOT_FOUND")
+    for path in ("accounts", "invitations", "service-accounts"):
+        listed = await door.http.get(f"/api/v1/{path}", headers=bearer(stranger))
+        assert listed.json() == {path.replace("-", "_"): []}
+    assert (await door.profile(new["api_key"])).status_code == 200
+
+
+async def test_staff_that_is_suspended_is_out(door: FrontDoor) -> None:
+    admin = await door.admin()
+    user_id = (await door.register("olga@example.org")).json()["user_id"]
+    tokens = await door.signed_in("olga@example.org")
+    status = f"/api/v1/accounts/{user_id}/status"
+    body = {"status": "suspended", "reason": "left"}
+    suspended = await door.http.post(status, json=body, headers={**admin, **key()})
+    assert suspended.json()["status"] == "suspended"
+    problem(await door.profile(tokens["access_token"]), 401, "UNAUTHENTICATED")
+    problem(await door.login("olga@example.org"), 401, "SIGN_IN_REFUSED")
+    body = {"status": "active", "reason": "back"}
+    assert (await door.http.post(status, json=body, headers={**admin, **key()})).status_code == 200
+    assert await door.signed_in("olga@example.org")
+
+
+async def test_the_platforms_people_look_after_the_platform(door: FrontDoor) -> None:
+    token = door.stack.issuer.token("root", "platform", ["platform_admin"])
+    profile = (await door.profile(token)).json()
+    assert profile["roles"] == ["platform_admin"]
+    assert "applications:read" not in profile["scopes"]
+    problem(await door.http.get("/api/v1/reviews", headers=bearer(token)), 403, "NOT_ALLOWED")
+    body = {"tenant": "platform", "registration_open": True, "admin_email": "a@b.example"}
+    answer = await door.http.post("/api/v1/tenants", json=body, headers={**bearer(token), **key()})
+    problem(answer, 409, "TENANT_RESERVED")
+    for roles, tenant in (
+        (["platform_admin"], door.tenant),
+        (["auditor"], "platform"),
+        (["platform_admin", "auditor"], "platform"),
+    ):
+        forged = door.stack.issuer.token("root", tenant, roles)
+        problem(await door.profile(forged), 401, "UNAUTHENTICATED")
