@@ -12,7 +12,7 @@ import pytest
 
 from api.openapi import operations
 from clients.generate.document import streams
-from sandbox.fuzz.ground import TENANT, lay_ground
+from sandbox.fuzz.ground import lay_ground
 from sandbox.fuzz.run import Bounds, Outcome, run
 from sandbox.stack import Stack
 
@@ -56,7 +56,6 @@ async def test_every_operation_was_tried(
     assert outcome.cases >= 20 * len(described)
 
 
-async def test_what_exists_was_reached(outcome: Outcome, stack: Stack) -> None:
-    """Not all was refused: applications were taken, offers refused, reviews decided."""
+async def test_what_exists_was_reached(outcome: Outcome) -> None:
+    """Not all was refused: applications were taken, offers refused, reviews assigned."""
     assert {200, 202, 400, 401, 404, 405, 409, 422} <= set(outcome.by_status)
-    assert TENANT == "fuzzed"
