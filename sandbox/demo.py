@@ -43,6 +43,7 @@ from sandbox.services.state_dir import (
     ensure_disk_space,
     hold,
 )
+from sandbox.services.valkey import NoValkeyError
 from sandbox.stack import Stack, StackOptions, forget_earlier_run
 from settings import ROOT
 
@@ -65,6 +66,7 @@ CLEAR_ERRORS: Final = (
     NoAccountError,
     NoAnvilError,
     NoBrokerError,
+    NoValkeyError,
     UnknownPersonaError,
     JourneyStuckError,
 )
