@@ -2,7 +2,8 @@
 
 `python -m bench.driver` reads a plan (JSON) from stdin and writes a JSON line per ending:
 
-    loans     borrowers with real wallets apply, look now and then, sign and accept, until funded
+    loans     borrowers with real wallets apply, sign and accept, until funded; their integrator
+              follows them by the event stream
     starts    applications are submitted at a fixed rate, whether or not earlier ones are answered
     textbook  the baseline's workflows are started and awaited
 """
@@ -17,23 +18,21 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Final
 
 import httpx
 from temporalio.client import Client
 
+from bench.following import ENDINGS, OFFERED, LoanEvents
 from bench.textbook import QUEUE, TextbookWorkflow
 from clients.python.caas_client.types import ApplicationAnswer
-from sandbox.borrower import TERMINAL, Borrower
+from sandbox.borrower import Borrower
 from sandbox.services.deployment import Deployment
 
-# As a page does that shows an applicant where the application stands: ever less often, so that a
-# slow machine is not made slower by being watched.
-LOOK_AFTER_S: Final = 1.0
-LOOK_LESS: Final = 1.5
-LOOK_AT_LEAST_EVERY_S: Final = 5.0
 LIMIT_S: Final = 240.0
 REPETITIONS: Final = 30
+REPEAT_AFTER_S: Final = 1.0
 _COME_BACK: Final = frozenset({409, 503})  # still under way, or too busy
 
 
@@ -46,6 +45,7 @@ class Crowd:
     deployment: dict[str, Any]
     persona: dict[str, Any]
     people: list[tuple[str, str]]
+    integrator_token: str = ""  # whoever follows them
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,16 @@ class LoansPlan:
 
     async def run(self) -> None:
         """A line for each loan as it is funded."""
-        async with _http(self.crowd, self.concurrency) as http:
-            await _several_at_a_time(_borrowers(http, self.crowd), self.concurrency, _loan)
+        events = LoanEvents()
+        async with _http(self.crowd, self.concurrency) as http, _http(self.crowd, 1) as stream:
+            following = asyncio.create_task(events.run(stream, self.crowd.integrator_token))
+            await asyncio.wait(
+                [asyncio.create_task(events.following.wait()), following],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            loan = partial(_loan, events)
+            await _several_at_a_time(_borrowers(http, self.crowd), self.concurrency, loan)
+            following.cancel()
 
 
 @dataclass(frozen=True)
@@ -140,14 +148,17 @@ async def _several_at_a_time(
             group.create_task(one_after_the_other())
 
 
-async def _loan(borrower: Borrower) -> None:
+async def _loan(events: LoanEvents, borrower: Borrower) -> None:
     applied = time.monotonic()
-    submitted = await _insist(borrower, "/api/v1/applications", borrower.application_body())
-    application_id = submitted["application_id"]
-    offered = await _until(borrower, application_id, "offered")
-    body = borrower.acceptance_body(offered["offers"][0])
-    await _insist(borrower, f"/api/v1/applications/{application_id}/accept", body)
-    await _until(borrower, application_id, "funded")
+    async with asyncio.timeout(LIMIT_S):
+        submitted = await _insist(borrower, "/api/v1/applications", borrower.application_body())
+        application_id = submitted["application_id"]
+        await events.until(application_id, OFFERED, *ENDINGS)
+        offered = await _seen(borrower, application_id, "offered")
+        body = borrower.acceptance_body(offered["offers"][0])
+        await _insist(borrower, f"/api/v1/applications/{application_id}/accept", body)
+        await events.until(application_id, *ENDINGS)
+        await _seen(borrower, application_id, "funded")
     _say({"seconds": time.monotonic() - applied})
 
 
@@ -163,21 +174,15 @@ async def _insist(borrower: Borrower, path: str, body: Mapping[str, Any]) -> dic
             if error.response.status_code not in _COME_BACK:
                 raise
             problem = error
-        await asyncio.sleep(LOOK_AFTER_S)
+        await asyncio.sleep(REPEAT_AFTER_S)
     raise problem
 
 
-async def _until(borrower: Borrower, application_id: str, state: str) -> ApplicationAnswer:
-    pause_s = LOOK_AFTER_S
-    async with asyncio.timeout(LIMIT_S):
-        while True:
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * LOOK_LESS, LOOK_AT_LEAST_EVERY_S)
-            view = await borrower.view(application_id)
-            if view["state"] == state:
-                return view
-            if view["state"] in TERMINAL:
-                raise RuntimeError(f"the loan ended as {view['state']}: {view['reasons']}")
+async def _seen(borrower: Borrower, application_id: str, state: str) -> ApplicationAnswer:
+    view = await borrower.view(application_id)
+    if view["state"] != state:
+        raise RuntimeError(f"the loan is {view['state']}, not {state}: {view['reasons']}")
+    return view
 
 
 def _borrowers(http: httpx.AsyncClient, crowd: Crowd) -> Iterable[Borrower]:

@@ -232,7 +232,10 @@ def _crowd(stack: Stack, name: str, count: int = MEASURED + 2 * CONCURRENCY) -> 
     data = persona("approved")
     ids = [f"person-{name}-{number}" for number in range(count)]
     people = [(user_id, stack.token(user_id, data["tenant"], "applicant")) for user_id in ids]
-    return Crowd(stack.api_url, stack.seed.hex(), asdict(stack.deployment), data, people)
+    return Crowd(
+        stack.api_url, stack.seed.hex(), asdict(stack.deployment), data, people,
+        stack.token("bench-integrator", data["tenant"], "integrator"),
+    )  # fmt: skip
 
 
 async def _furnish(stack: Stack) -> None:
