@@ -13,6 +13,7 @@ task queues are polled until the end is asked for.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -72,6 +73,9 @@ async def run(
                     background.append(asyncio.create_task(part.run(stop)))
         if alive_file is not None:
             background.append(asyncio.create_task(show_alive(alive_file, stop)))
+        # What was loaded stays: the collector need not walk over it again and again.
+        gc.collect()
+        gc.freeze()
         print("READY", *roles, flush=True)
         log.info("worker_ready", role=",".join(roles))
         stopped = asyncio.create_task(stop.wait())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import socket
@@ -42,6 +43,9 @@ class AnnouncedServer(uvicorn.Server):
         """Start, and say so."""
         await super().startup(sockets)
         if self.started:
+            # What was loaded stays: the collector need not walk over it under somebody's request.
+            gc.collect()
+            gc.freeze()
             print("READY api", flush=True)
 
 
