@@ -95,8 +95,11 @@ class Services:
     quotas: TokenStore | None = field(default=None, kw_only=True)
 
 
-def services(request: Request) -> Services:
-    """The wired services of this process."""
+async def services(request: Request) -> Services:
+    """The wired services of this process.
+
+    It awaits nothing, but a plain function would be run in a thread of its own for every request.
+    """
     wired: Services = request.app.state.services
     return wired
 
