@@ -78,8 +78,8 @@ APPLICATION: Final[dict[str, Any]] = {
     "score": 712,
     "score_reasons": [
         {
-            "code": "INQUIRIES",
-            "text": "The number of recent inquiries about your credit.",
+            "code": "obligations_high",
+            "text": "Balances owed on instalment loans are high in relation to income",
             "impact_points": 11.4,
         }
     ],
