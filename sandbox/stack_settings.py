@@ -46,8 +46,6 @@ def product_settings(stack: Stack) -> dict[str, str]:
                 }
             ]
         ),
-        # All of a sandbox's people sign in from one address.
-        "CAAS_RATE_LIMIT__SIGN_IN_MAX_ATTEMPTS": "5000",
         # The least that argon2id is good for: nobody's password is worth guessing here.
         "CAAS_AUTH__PASSWORD_PASSES": "2",
         "CAAS_AUTH__PASSWORD_MEMORY_KIB": "19456",

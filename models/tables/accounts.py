@@ -42,6 +42,7 @@ class LoginAttemptsRow(SQLModel, table=True):
     """Attempts in a row with one login, whether or not anybody has it."""
 
     __tablename__ = "login_attempts"
+    __table_args__ = (sa.Index("login_attempts_by_time", "tenant_id", "last_at"),)
 
     tenant_id: str = text_key()
     login_index: str = text_key()

@@ -633,6 +633,9 @@ def _create_accounts() -> None:
         sa.Column("wait_until", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "login_index"),
     )
+    op.create_index(
+        "login_attempts_by_time", "login_attempts", ["tenant_id", "last_at"], unique=False
+    )
     op.create_table(
         "invitations",
         sa.Column("tenant_id", sa.Text(), nullable=False),
