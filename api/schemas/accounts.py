@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
 from api.roles import Role, Scope
 from api.schemas.applications import Message, Text
@@ -57,6 +57,13 @@ _ACCOUNT: Final[dict[str, Any]] = {
 
 Roles = Annotated[list[Role], Field(min_length=1, max_length=len(Role))]
 Lifetime = Annotated[StrictInt, Field(ge=3_600, le=730 * DAY_S)]
+
+
+def _whole(value: object) -> object:
+    """Zero as a whole number alone: `0.0` and `false` are equal to it, too."""
+    if type(value) is not int:
+        raise ValueError("not a whole number")
+    return value
 
 
 def _shows(example: Any) -> ConfigDict:
@@ -113,7 +120,8 @@ class RotationBody(Message):
     model_config = _reads({"overlap": DAY_S, "expires_in": 365 * DAY_S})
 
     overlap: Annotated[
-        Literal[0] | Annotated[StrictInt, Field(ge=120, le=30 * DAY_S)],
+        Annotated[Literal[0], BeforeValidator(_whole)]
+        | Annotated[StrictInt, Field(ge=120, le=30 * DAY_S)],
         Field(
             description="Seconds for which the old key stays good: 0, or two minutes to 30 days."
         ),

@@ -21,7 +21,8 @@ def _day(text: str) -> str:
     return text
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """No control characters, and nothing that changes how the rest is read."""
     if not text.isprintable():
         raise ValueError("control characters")
     return text
@@ -30,7 +31,7 @@ def _printable(text: str) -> str:
 Text = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_printable),
+    AfterValidator(printable),
 ]
 Token = Annotated[
     str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._\-]{0,63}$")
@@ -47,7 +48,7 @@ UserId = Annotated[
 Email = Annotated[
     str,
     StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"),
-    AfterValidator(_printable),
+    AfterValidator(printable),
 ]
 EVMAddress = Annotated[str, StringConstraints(strict=True, pattern=r"^0x[0-9a-fA-F]{40}$")]
 Signature = Annotated[str, StringConstraints(strict=True, pattern=r"^0x[0-9a-fA-F]{130}$")]

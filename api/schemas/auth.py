@@ -5,15 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from api.roles import Role, Scope
-from api.schemas.applications import Message, Text
+from api.schemas.applications import Message, Text, printable
 
 TENANT_FORM: Final = r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,63}$"
 EMAIL_FORM: Final = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$"
 Tenant = Annotated[str, StringConstraints(strict=True, pattern=TENANT_FORM)]
-Email = Annotated[str, StringConstraints(strict=True, max_length=254, pattern=EMAIL_FORM)]
+Email = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=254, pattern=EMAIL_FORM),
+    AfterValidator(printable),
+]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=128)]
 Secret = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=256, pattern=r"^[\x21-\x7e]+$")

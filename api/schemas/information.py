@@ -28,9 +28,17 @@ def _request_id(text: str) -> str:
     return text
 
 
+def _readable(text: str) -> str:
+    """Of what is no letter, only line breaks and tabs: an operator reads this on a screen."""
+    if not all(each.isprintable() or each in "\n\r\t" for each in text):
+        raise ValueError("not readable")
+    return text
+
+
 LongText = Annotated[
     str,
     StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=4000),
+    AfterValidator(_readable),
 ]
 
 
