@@ -235,6 +235,7 @@ def body_of(row: Row, home: Home, examples: Mapping[str, Any]) -> Any:
         "POST /api/v1/applications/{application_id}/information": {
             "request_id": ids.get("request_id", "inf_" + "0" * 32)
         },
+        "POST /api/v1/reviews/{review_id}/assignment": {"assignee": "underwriter-1"},
         "POST /api/v1/invitations": {"roles": _own_role(home)},
         "POST /api/v1/service-accounts": {"roles": _own_role(home)},
         "POST /api/v1/service-accounts/{service_account_id}/keys": {
