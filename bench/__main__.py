@@ -6,9 +6,14 @@ import asyncio
 import os
 import sys
 
-from bench import live, loan, pipeline
+from bench import gateway, live, loan, pipeline
 
-SUBJECTS = {"loan": loan.measure, "pipeline": pipeline.measure, "live": live.measure}
+SUBJECTS = {
+    "loan": loan.measure,
+    "pipeline": pipeline.measure,
+    "live": live.measure,
+    "gateway": gateway.measure,
+}
 
 
 def main() -> None:
