@@ -17,7 +17,7 @@ import secrets
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -26,9 +26,12 @@ import httpx
 import uvloop
 
 from bench.driver import Crowd
+from bench.processor import cpu_ms
 from bench.wire_client import Answer, Wire, request_bytes
 from sandbox.borrower import Borrower
 from sandbox.services.deployment import Deployment
+from sandbox.services.process import ManagedProcess
+from settings import ROOT
 
 PATH: Final = "/api/v1/applications"
 # Of a hundred requests one is an application, four are light writes, and the others are reads:
@@ -223,6 +226,35 @@ def plan_of(document: dict[str, Any]) -> Plan:
     document["crowd"] = Crowd(**document["crowd"])
     document["staff"] = Staff(**document["staff"])
     return SteadyPlan(**document)
+
+
+async def drive(
+    plan: Plan, processes: Mapping[str, ManagedProcess]
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Run a plan in a process of its own; what it told, and processor time between its marks."""
+    load = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.gateway_load", cwd=ROOT, limit=2**26,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert load.stdin is not None
+    assert load.stdout is not None
+    load.stdin.write(json.dumps(document_of(plan)).encode())
+    load.stdin.close()
+    marks: list[dict[str, float]] = []
+    told: dict[str, Any] = {}
+    try:
+        async for line in load.stdout:
+            told = json.loads(line)
+            if "mark" in told:
+                marks.append(cpu_ms(processes))
+        if await load.wait():
+            raise RuntimeError("the load generator failed; see what it said above")
+    finally:
+        if load.returncode is None:
+            load.kill()
+            await load.wait()
+    before, after = marks
+    return told, {name: after[name] - before[name] for name in before}
 
 
 def follow_request(application_id: str, token: str, path: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.driver import Crowd
-from bench.gateway import Repeat, Saturated, Steady, _figures
+from bench.gateway import Steady, _figures
 from bench.gateway_load import (
     MIX,
     WRITES,
@@ -22,6 +22,7 @@ from bench.gateway_load import (
     document_of,
     plan_of,
 )
+from bench.saturation import Repeat, Saturated
 from bench.wire_client import BROKEN, Wire, request_bytes
 
 CROWD = Crowd("http://127.0.0.1:1", "00" * 32, {"chain_id": 1}, {"tenant": "t"}, [("a", "token")])
