@@ -78,6 +78,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=operation_id,
+        # A path has one spelling: a redirect to another one would name whatever host and scheme
+        # the request named, and clients would follow it with their token.
+        redirect_slashes=False,
     )
     app.state.web_ui = _web_ui(settings.temporal)
     for router, statuses in REFUSALS:
