@@ -235,7 +235,7 @@ async def test_nobody_is_sent_elsewhere(
     """Another spelling of a path is another path; a redirect would take the token to any host."""
     for operation in all_operations:
         path = operation.url()
-        for spelling in (f"{path}/", f"/{path}", path.upper(), f"/.{path}", f"{path}/."):
+        for spelling in (f"{path}/", f"/{path}", path.upper(), f"{path}//"):
             answer = await http.request(
                 operation.method, httpx.URL("http://api").copy_with(raw_path=spelling.encode()),
                 headers={**bearer("tenant_admin"), "host": "evil.example"}, **body_of(operation),
