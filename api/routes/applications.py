@@ -25,6 +25,7 @@ from api.deps import (
     write_key,
 )
 from api.errors import Problem
+from api.rendering import rendered
 from api.schemas import examples
 from api.schemas.application_answers import (
     AcceptedAnswer,
@@ -106,14 +107,14 @@ async def submit(
     summary="Follow an application",
     response_description="The application as it stands.",
 )
-async def show(application_id: ApplicationId, principal: Caller, wired: Wired) -> ApplicationAnswer:
+async def show(application_id: ApplicationId, principal: Caller, wired: Wired) -> Response:
     """Where an application stands, why, and what came of it."""
     principal.require(Action.READ_APPLICATION)
     _require_form(application_id)
     view = await wired.applications.view(principal.tenant_id, application_id)
     if principal.only_for_self(Action.READ_APPLICATION) and view.user_id != principal.subject:
         raise NotFound("APPLICATION_UNKNOWN")
-    return ApplicationAnswer.of(view)
+    return rendered(ApplicationAnswer.of(view))
 
 
 @router.post(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import datetime
+from typing import Final
 
 from pydantic import BaseModel, Field
 
 from models.domain.offer import LoanTerms
 from models.domain.views import OfferView
+
+_OF_TERMS: Final = tuple(each.name for each in fields(LoanTerms))
 
 
 class TermsAnswer(BaseModel):
@@ -33,7 +36,7 @@ class TermsAnswer(BaseModel):
     @classmethod
     def of(cls, terms: LoanTerms) -> TermsAnswer:
         """The terms as the contract sees them."""
-        return cls(**{each.name: str(getattr(terms, each.name)) for each in fields(terms)})
+        return cls(**{name: str(getattr(terms, name)) for name in _OF_TERMS})
 
 
 class OfferAnswer(BaseModel):
