@@ -63,8 +63,9 @@ async def neighbour(world: World) -> Home:
     tenant = f"matrix-{secrets.token_hex(6)}"
     person: Borrower = world.person(tenant=tenant)
     accounts, application_id = await asyncio.gather(_accounts(world, tenant), person.apply())
-    ids = {"application_id": application_id, **accounts}
-    return Home(tenant, ids, {}, ids.pop("provider_key"))
+    ids = {"application_id": application_id, "questioned": application_id, **accounts}
+    owners = dict.fromkeys(ids, person.data["user_id"])
+    return Home(tenant, ids, owners, ids.pop("provider_key"))
 
 
 async def platform_home(world: World) -> Home:
@@ -113,6 +114,7 @@ async def _of_administrator(world: World, tenant: str, admin: dict[str, str]) ->
     key = await _post(world, keys, {"scopes": ["profile:read"]}, admin)
     return {
         "user_id": member["user_id"], "invitation_id": second["invitation_id"],
+        "invitation": second["code"],
         "service_account_id": program["service_account_id"], "key_id": key["key_id"],
     }  # fmt: skip
 

@@ -149,6 +149,22 @@ OBJECT: Final = {
     "QUERY review": "credit",
 }  # fmt: skip
 
+# Ids and codes within bodies: a foreign one must be told as one that nothing has.
+IN_BODIES: Final = {
+    ("POST /api/v1/applications/{application_id}/accept", "offer_id"),
+    ("POST /api/v1/applications/{application_id}/information", "request_id"),
+    ("POST /auth/register", "invitation"),
+}
+# Names that are looked up nowhere, and what names its own tenant.
+NOT_LOOKED_UP: Final = {
+    ("POST /api/v1/applications", "user_id"),
+    ("POST /api/v1/applications", "national_id"),
+    ("POST /api/v1/reviews/{review_id}/assignment", "assignee"),
+    ("POST /auth/refresh", "refresh_token"),
+    ("POST /callbacks/{vendor}", "event_id"),
+    ("POST /callbacks/{vendor}", "check_id"),
+}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -242,7 +258,9 @@ def body_of(row: Row, home: Home, examples: Mapping[str, Any]) -> Any:
             "scopes": ["profile:read"]
         },
         "POST /api/v1/tenants": {"tenant": f"opened-{secrets.token_hex(6)}"},
-        "POST /auth/register": _somebody(home),
+        "POST /auth/register": _somebody(home) | (
+            {"invitation": ids["shown"]} if "shown" in ids else {}
+        ),
         "POST /auth/login": _somebody(home),
     }  # fmt: skip
     if row.method == "QUERY":

@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import httpx
@@ -22,8 +22,21 @@ from api.graphql.schema import SCHEMA
 from api.openapi import operations
 from api.roles import ROLE_TABLE, SCOPE_TABLE, Action, Role, Scope
 from models.domain.ids import PLATFORM
+from tests.api.walking import walked
 from tests.e2e.homes import full_home, neighbour, platform_home
-from tests.e2e.matrix import BESIDE, COLUMNS, ROWS, TABLE, Home, Row, absent, body_of, read_table
+from tests.e2e.matrix import (
+    BESIDE,
+    COLUMNS,
+    IN_BODIES,
+    NOT_LOOKED_UP,
+    ROWS,
+    TABLE,
+    Home,
+    Row,
+    absent,
+    body_of,
+    read_table,
+)  # fmt: skip
 from tests.e2e.outside import World
 
 pytestmark = pytest.mark.stack
@@ -67,6 +80,7 @@ class Walk:
     homes: dict[str, Home]
     heard: dict[tuple[str, str, str], Heard]
     unscoped: dict[str, Heard]
+    in_bodies: dict[tuple[str, str, str], Heard]
     before: Mapping[str, Mapping[str, int]]
     after: Mapping[str, Mapping[str, int]]
 
@@ -201,6 +215,11 @@ async def walk(world: World, document: dict[str, Any]) -> Walk:
     unscoped = await _gathered({
         row.asked: _without_scope(asker, row) for row in ROWS.values() if row.action in set(Action)
     })  # fmt: skip
+    in_bodies = await _gathered({
+        (asked, name, whose): _with_id(asker, ROWS[asked], name, whose)
+        for asked, name in IN_BODIES
+        for whose in ("foreign", "absent")
+    })  # fmt: skip
     after = await world.truth.footprint(ours.tenant)
     served = {
         (row.asked, mark, "own"): await _asked(asker, row, mark, "own")
@@ -208,7 +227,9 @@ async def walk(world: World, document: dict[str, Any]) -> Walk:
         for mark in COLUMNS
         if row.marks[mark] != "."
     }
-    return Walk(homes, {**refused, **served}, unscoped, {"ours": before}, {"ours": after})
+    return Walk(
+        homes, {**refused, **served}, unscoped, in_bodies, {"ours": before}, {"ours": after}
+    )
 
 
 async def _gathered(asked: dict[Any, Any]) -> dict[Any, Heard]:
@@ -259,6 +280,20 @@ async def _without_scope(asker: Asker, row: Row) -> Heard:
     return await asker.ask(row, home, token, home.ids.get(row.object or ""))
 
 
+async def _with_id(asker: Asker, row: Row, name: str, whose: str) -> Heard:
+    """What a stranger is told, of a thing of their own, with this id of ours in the body."""
+    ours, theirs = asker.homes["ours"], asker.homes["theirs"]
+    given = ours.ids[name] if whose == "foreign" else absent(ours.ids[name])
+    if name == "invitation":  # a code with its secret, that names our tenant: another of ours
+        given = given if whose == "foreign" else ours.ids[name][:-6] + "AAAAAA"
+        given = given.replace(ours.tenant, theirs.tenant)
+        name = "shown"
+    home = replace(theirs, ids={**theirs.ids, name: given})
+    token = asker.credential("A", theirs, theirs.owners["application_id"])
+    about = theirs.ids[row.object] if row.object else None
+    return await asker.ask(row, home, None if name == "shown" else token, about)
+
+
 # The table itself.
 
 
@@ -288,6 +323,20 @@ def test_the_role_table_is_the_one_that_was_expected() -> None:
     for action, asked in BESIDE.items():
         kinds = [row for row in ROWS.values() if row.operation == ROWS[asked].operation]
         assert {role for row in kinds for role in row.roles()} == ROLE_TABLE[action]
+
+
+def test_every_id_in_a_body_is_known_to_be_one(document: dict[str, Any]) -> None:
+    found = {
+        (operation.name, str(place[-1]))
+        for operation in walked(document)
+        for place, _ in operation.fields()
+        if place
+        and (
+            str(place[-1]).endswith(("_id", "_token"))
+            or place[-1] in ("assignee", "invitation", "id", "key", "code")
+        )
+    }
+    assert found == IN_BODIES | NOT_LOOKED_UP
 
 
 # What was heard.
@@ -325,6 +374,14 @@ async def test_what_is_not_ones_own_looks_like_what_does_not_exist(walk: Walk, a
             assert heard.whole == missing.whole, (asked, role, whose)
             allowed = {404} if row.marks[mark] != "." else {403, 404}
             assert heard.status in allowed, (asked, role, whose, heard)
+
+
+@pytest.mark.parametrize(("asked", "name"), sorted(IN_BODIES))
+async def test_a_foreign_id_in_a_body_is_one_of_nothing(walk: Walk, asked: str, name: str) -> None:
+    foreign, missing = (walk.in_bodies[asked, name, each] for each in ("foreign", "absent"))
+    assert foreign.whole == missing.whole
+    assert foreign.status in (404, 409, 422)
+    assert foreign.code in ("NOT_FOUND", "OFFER_UNKNOWN", "INVITATION_NOT_OPEN"), foreign
 
 
 async def test_strangers_are_told_nothing_of_a_tenant(walk: Walk) -> None:
