@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from api.graphql.schema import SCHEMA
 from api.openapi import operations
 from api.roles import ROLE_TABLE, SCOPE_TABLE, Action, Role, Scope
-from models.domain.ids import PLATFORM
+from models.domain.ids import PLATFORM, notice_workflow_id
 from tests.api.walking import walked
 from tests.e2e.homes import full_home, neighbour, platform_home
 from tests.e2e.matrix import (
@@ -227,6 +227,8 @@ async def walk(world: World, document: dict[str, Any]) -> Walk:
         for mark in COLUMNS
         if row.marks[mark] != "."
     }
+    waiting = notice_workflow_id(ours.tenant, ours.ids["noticed"])
+    await temporal.get_workflow_handle(waiting).terminate("All has been asked.")
     return Walk(
         homes, {**refused, **served}, unscoped, in_bodies, {"ours": before}, {"ours": after}
     )
