@@ -266,7 +266,7 @@ async def test_a_parameter_is_not_read_as_anything_else(
                 params[name] = hostile
             answer = await http.request(
                 operation.method, operation.url(), params=params, **body_of(operation),
-                headers=[(key, value.encode("utf-8")) for key, value in headers.items()],
+                headers=[(key.encode(), value.encode()) for key, value in headers.items()],
             )  # fmt: skip
             told = (operation.name, name, hostile[:40], answer.text[:200])
             assert answer.status_code < 500, told
