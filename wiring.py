@@ -286,7 +286,6 @@ class Wiring:
                 emt_authorised=self.chain_settings().emt_authorised,
             ),
             ReviewActivities(PostgresReviewRecords(app)),
-            ReferralActivities(PostgresRiskRecords(app)),
             OfferActivities(
                 PostgresOfferRecords(app, self.venue()),
                 list(self.providers().values()),
@@ -298,21 +297,21 @@ class Wiring:
             NoticeActivities(PostgresApplicationEndings(app), self.mail_house()),
         ]
 
-    async def risk_activities(self) -> RiskActivities:
+    async def scoring_activities(self) -> list[Any]:
         """Evidence and scoring; without a usable model, everybody is referred to a person."""
         bureau = self.settings.bureau
         if bureau is None:
             raise missing("BUREAU", "the role scoring")
-        return RiskActivities(
-            PostgresRiskRecords(await self.database("app")),
-            HTTPCreditBureau(
-                self.caller(bureau.url, bureau.deadline_s),
-                bureau.bureau,
-                bureau.api_key.get_secret_value(),
-            ),
-            self._scorer(),
-            deadline_s=bureau.deadline_s,
+        records = PostgresRiskRecords(await self.database("app"))
+        answers = HTTPCreditBureau(
+            self.caller(bureau.url, bureau.deadline_s),
+            bureau.bureau,
+            bureau.api_key.get_secret_value(),
         )
+        return [
+            RiskActivities(records, answers, self._scorer(), deadline_s=bureau.deadline_s),
+            ReferralActivities(records),
+        ]
 
     def _scorer(self) -> Scorer:
         # numba and shap take seconds to load: for the scoring role alone.

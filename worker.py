@@ -1,7 +1,8 @@
 """What runs on which task queue: `python worker.py --role workflows|scoring|chain|relay`.
 
-    workflows   all workflows; local activities on our database; vendors and lenders' offers
-    scoring     evidence and the risk model (its own processes: it is bound to the processor)
+    workflows   all workflows but scoring; our database; vendors and lenders' offers
+    scoring     scoring, its evidence and the risk model (processes of its own: it is bound to the
+                processor)
     chain       the only role with the relaying key: signs, sends, and watches blocks
     relay       publishes events, seals the audit trail, starts and delivers what a crash left
 
@@ -43,13 +44,17 @@ from workflows.settlement import SettlementWorkflow
 
 log = structlog.get_logger()
 
-WORKFLOWS = [
-    CreditApplicationWorkflow,
-    KYCWorkflow,
-    RiskScoringWorkflow,
-    SettlementWorkflow,
-    AdverseActionWorkflow,
-]
+WORKFLOWS_OF: Final[dict[str, list[type]]] = {
+    WORKFLOWS_QUEUE: [
+        CreditApplicationWorkflow,
+        KYCWorkflow,
+        SettlementWorkflow,
+        AdverseActionWorkflow,
+    ],
+    SCORING_QUEUE: [RiskScoringWorkflow],
+    CHAIN_QUEUE: [],
+}
+WORKFLOWS: Final = [each for several in WORKFLOWS_OF.values() for each in several]
 
 # Values and activity signatures are pure and shared; workflow files themselves stay sandboxed.
 SANDBOX = SandboxedWorkflowRunner(
@@ -103,9 +108,9 @@ async def _parts(role: str, wiring: Wiring) -> list[Any]:
     match role:
         case "workflows":
             activities = await wiring.workflow_activities()
-            return [await _worker(wiring, WORKFLOWS_QUEUE, activities, workflows=WORKFLOWS)]
+            return [await _worker(wiring, WORKFLOWS_QUEUE, activities)]
         case "scoring":
-            return [await _worker(wiring, SCORING_QUEUE, [await wiring.risk_activities()])]
+            return [await _worker(wiring, SCORING_QUEUE, await wiring.scoring_activities())]
         case "chain":
             activities = [await wiring.chain_activities()]
             return [await _worker(wiring, CHAIN_QUEUE, activities), await wiring.watcher()]
@@ -115,14 +120,12 @@ async def _parts(role: str, wiring: Wiring) -> list[Any]:
             raise WrongSetting(f"--role: {role!r} is none of workflows, scoring, chain, relay")
 
 
-async def _worker(
-    wiring: Wiring, queue: str, subjects: list[Any], *, workflows: list[type] | None = None
-) -> Worker:
+async def _worker(wiring: Wiring, queue: str, subjects: list[Any]) -> Worker:
     sticky = timedelta(seconds=wiring.settings.temporal.sticky_timeout_s)
     return Worker(
         await wiring.temporal(),
         task_queue=queue,
-        workflows=workflows or [],
+        workflows=WORKFLOWS_OF[queue],
         activities=[each for subject in subjects for each in activities_of(subject)],
         workflow_runner=workflow_runner(wiring.settings.temporal),
         interceptors=[CarriedNames(), ErrorTypes(), Heartbeats(), Failpoints(), LENT_FUNCTIONS],

@@ -27,7 +27,7 @@ BATCH: Final = 500
 LOOK_EVERY_S: Final = 1.0
 # What is committed while a batch is under way goes with the next: under load, a transaction for
 # every event would cost more than the events.
-PACE_S: Final = 0.1
+PACE_S: Final = 0.2
 # An event that the broker refuses this often will not be taken later either.
 MAX_ATTEMPTS: Final = 5
 

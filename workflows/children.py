@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.ids import notice_workflow_id, risk_workflow_id, settlement_workflow_id
     from models.domain.notice import NoticeRef
     from models.domain.offer import AcceptOffer
-    from models.domain.routing import WORKFLOW_TASK_TIMEOUT
+    from models.domain.routing import SCORING_QUEUE, WORKFLOW_TASK_TIMEOUT
     from models.domain.settlement import SettlementOrder, SettlementOutcome
     from workflows.adverse_action import AdverseActionWorkflow
     from workflows.options import RECORDED_SETTLEMENT, SHORTEST_TIMER, searchable
@@ -32,6 +32,7 @@ async def score(application: ApplicationRef) -> None:
                 RiskScoringWorkflow.run,
                 application,
                 id=risk_workflow_id(tenant_id, application_id),
+                task_queue=SCORING_QUEUE,
                 task_timeout=WORKFLOW_TASK_TIMEOUT,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 static_summary=f"Risk scoring of {application_id}",

@@ -1,4 +1,7 @@
-"""Risk scoring: evidence with deadlines, then one step that scores or refers to a person."""
+"""Risk scoring: evidence with deadlines, then one step that scores or refers to a person.
+
+It runs where the model is, so that its one activity is handed over without a further queue.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.risk import ReferralActivities, RiskActivities
     from models.domain.application import ApplicationRef
     from models.domain.risk import Assessment
-    from models.domain.routing import RISK_WORKFLOW, SCORING_QUEUE
+    from models.domain.routing import RISK_WORKFLOW
     from workflows.options import OWN_DATABASE, SCORING
 
 
@@ -25,7 +28,6 @@ class RiskScoringWorkflow:
             assessment: Assessment = await workflow.execute_activity_method(
                 RiskActivities.assess,
                 application,
-                task_queue=SCORING_QUEUE,
                 summary="Gather evidence and score",
                 **SCORING,
             )

@@ -25,6 +25,9 @@ Item = TypeVar("Item")
 
 # A notification is lost with its connection only, and then every lane is read; this is a net below.
 LOOK_EVERY_S: Final = 5.0
+# What is committed while a look is under way, or so soon after it, waits for the next: under load,
+# a look for every event would cost more than the events.
+PACE_S: Final = 0.05
 # Numbers are held back by transactions of milliseconds; who takes longer is looked at less often.
 UNDECIDED_LOOK_S: Final = 0.005
 UNDECIDED_LOOK_AT_MOST_S: Final = 0.2
@@ -140,8 +143,9 @@ class Lanes:
                 outcomes = await asyncio.gather(*looks, return_exceptions=True)
                 for failure in filter(None, outcomes):
                     raise failure
-            if self._heard:
-                # Numbers up to what is looked for are still being drawn, or there is news.
+            await asyncio.sleep(PACE_S)
+            if self._heard and not self._wake.is_set():
+                # Numbers up to what is looked for are still being drawn.
                 await self._woken(pause_s)
                 pause_s = min(2 * pause_s, UNDECIDED_LOOK_AT_MOST_S)
             else:

@@ -18,6 +18,7 @@ from models.domain.offer import OfferBook, OfferSummary
 from models.domain.risk import Assessment
 from models.domain.routing import (
     RISK_WORKFLOW,
+    SCORING_QUEUE,
     SETTLEMENT_WORKFLOW,
     WORKFLOWS_QUEUE,
 )
@@ -166,7 +167,7 @@ async def test_scoring_runs_again_after_one_that_has_ended(calm_world: World) ->
             RISK_WORKFLOW,
             application,
             id=world.workflows_of(application)["risk"].id,
-            task_queue=WORKFLOWS_QUEUE,
+            task_queue=SCORING_QUEUE,
         )
         await handle.result()
         await world.messages.start_application(application)
@@ -183,7 +184,7 @@ async def test_scoring_waits_for_one_that_still_runs(calm_world: World) -> None:
             RISK_WORKFLOW,
             application,
             id=world.workflows_of(application)["risk"].id,
-            task_queue=WORKFLOWS_QUEUE,
+            task_queue=SCORING_QUEUE,
         )
         await scorer.asked.wait()
         await world.messages.start_application(application)

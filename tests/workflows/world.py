@@ -48,7 +48,7 @@ from sandbox.services.temporal import (
 from tests.workflows.cast import Books, PromptVendor, Rules, SteadyScorer
 from tests.workflows.lenders_and_chains import OneLender, PromptChain, acceptance_of
 from wiring import LENT_FUNCTIONS
-from worker import SANDBOX, WORKFLOWS, activities_of
+from worker import SANDBOX, WORKFLOWS_OF, activities_of
 
 # For tests alone, and committed on purpose: recorded histories must open for ever.
 TEST_KEYRING = Keyring({"test-1": sha256(b"test-only key of recorded workflow histories").digest()})
@@ -131,7 +131,7 @@ class World:
     async def playing(self) -> AsyncIterator[World]:
         """Workers on all queues; whatever still runs at the end is terminated."""
         lanes = {
-            WORKFLOWS_QUEUE: (self.vendor, self.rules, self.lender, self.books, self.scorer),
+            WORKFLOWS_QUEUE: (self.vendor, self.rules, self.lender, self.books),
             SCORING_QUEUE: (self.scorer,),
             CHAIN_QUEUE: (self.chain,),
         }
@@ -141,7 +141,7 @@ class World:
                     Worker(
                         self.client,
                         task_queue=queue,
-                        workflows=WORKFLOWS if queue == WORKFLOWS_QUEUE else [],
+                        workflows=WORKFLOWS_OF[queue],
                         activities=[each for part in subjects for each in activities_of(part)],
                         workflow_runner=SANDBOX,
                         interceptors=[ErrorTypes(), Heartbeats(), LENT_FUNCTIONS],
