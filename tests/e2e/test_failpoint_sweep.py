@@ -21,7 +21,7 @@ from bench.invariants.rest import at_rest
 from models.domain.application import ApplicationRef
 from models.domain.failpoints import FAILPOINTS
 from models.domain.kyc import PersonRef
-from models.domain.routing import CHAIN_QUEUE, WORKFLOWS_QUEUE
+from models.domain.routing import CHAIN_QUEUE, SCORING_QUEUE, WORKFLOWS_QUEUE
 from models.domain.settlement import SettlementOrder
 from sandbox.access import Access
 from sandbox.services.state_dir import hold
@@ -125,7 +125,7 @@ async def _directly(access: Access, crowd: Crowd, sweep: Sweep) -> None:
         "resolve_settlement": (CHAIN_QUEUE, [order]),
         "follow_settlement": (WORKFLOWS_QUEUE, [application]),
         "recorded_ending": (WORKFLOWS_QUEUE, [application]),
-        "refer_unscored": (WORKFLOWS_QUEUE, [application]),
+        "refer_unscored": (SCORING_QUEUE, [application]),
         "expire_verification": (WORKFLOWS_QUEUE, [person]),
         "someone_waits": (WORKFLOWS_QUEUE, [person]),
         "look_for_information": (WORKFLOWS_QUEUE, [tenant, asked["request_id"]]),
