@@ -20,7 +20,7 @@ ALLOWED: Final = frozenset(
         "code", "error", "source", "provider",
         "vendor", "application", "settlement", "tenant", "role", "exception", "status", "method",
         "path", "elapsed_ms", "duration_ms", "count", "attempt", "bytes", "outcome", "peer", "name",
-        "reason", "version", "chain_id", "queue", "host", "call", "failure",
+        "reason", "version", "chain_id", "queue", "host", "call", "failure", "session", "issuer",
     }
 )  # fmt: skip
 

@@ -21,8 +21,12 @@ LIMIT_S: Final = 1_800.0
 _BATCH: Final = 2_000
 # Work lists, which would be worked off; the seals, which name one row each; what is not a loan's.
 _NOT_COPIED: Final = frozenset(
-    {"alembic_version", "audit_seals", "audit_unsealed", "chain_accounts", "start_intents"}
-)
+    {
+        "alembic_version", "api_keys", "audit_seals", "audit_unsealed", "chain_accounts",
+        "invitations", "login_attempts", "rate_limits", "refresh_tokens", "revocations",
+        "service_accounts", "sessions", "signing_keys", "start_intents", "tenants", "users",
+    }
+)  # fmt: skip
 _ID: Final = re.compile(r"\b(?:[a-z]{2,5}_[0-9a-f-]{12,}|0x[0-9a-f]{64})\b|\bperson-[0-9a-z-]+")
 _NONCES_APART: Final = 10**6
 

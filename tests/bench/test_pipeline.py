@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import pytest
+from sqlmodel import SQLModel
 
 from bench import stored
 from bench.driver import Crowd, LoansPlan, StartsPlan, TextbookPlan, document_of, plan_of
@@ -92,3 +93,15 @@ async def test_work_of_a_process_and_its_children_is_counted(tmp_path: Any) -> N
         assert cpu_ms({"burner": process})["burner"] >= 50.0
     finally:
         await process.kill()
+
+
+def test_a_copied_table_has_rows_that_belong_to_a_loan() -> None:
+    """Whoever adds a table says whether it grows with the loans that are stored."""
+    of_loans = {
+        "applications", "assessments", "audit_log", "callback_events", "chain_attempts",
+        "decisions", "evidence", "idempotency_keys", "information_requests", "kyc_profiles",
+        "kyc_verifications", "kyc_waiters", "ledger_entries", "ledger_postings", "loans",
+        "notices", "offer_searches", "offers", "outbox", "reviews", "settlements", "subject_keys",
+    }  # fmt: skip
+    there_are = {table.name for table in SQLModel.metadata.tables.values()}
+    assert there_are - stored._NOT_COPIED == of_loans
