@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from models.domain.offer import Acceptance, LenderConfirmation, Quote, QuoteRequest
+from models.domain.offer import (
+    Acceptance,
+    LenderConfirmation,
+    ProviderAnswer,
+    Quote,
+    QuoteRequest,
+)
+from models.domain.provider import MissingProvider, ProviderStatus
 
 
 class CreditProvider(Protocol):
-    """One lender. `get_offers` and `accept_offer` are idempotent by application id."""
+    """One lender. `get_offers` is idempotent by application and round, `accept_offer` by quote."""
 
     provider_id: str
 
@@ -36,6 +45,34 @@ class CreditProvider(Protocol):
         """
         ...
 
-    async def get_status(self) -> bool:
-        """Whether the lender answers at all."""
+    async def get_status(self) -> ProviderStatus:
+        """ACTIVE, MAINTENANCE when the lender says so itself, else INACTIVE; never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who is asked for a loan, and who is not, with the reason."""
+
+    providers: tuple[CreditProvider, ...]
+    missing: tuple[MissingProvider, ...] = ()
+
+
+class ProviderDirectory(Protocol):
+    """The lenders of a tenant: the platform's and its own, each behind limits and a breaker."""
+
+    async def eligible(self, request: QuoteRequest) -> Asked:
+        """Those to ask for this loan; who is paused or does not lend this is named as missing."""
+        ...
+
+    async def find(self, tenant_id: str, provider_id: str) -> CreditProvider | None:
+        """One lender in whatever status: what it has offered is honoured. None if unknown."""
+        ...
+
+
+class OfferSearch(Protocol):
+    """Asks all eligible lenders at once, under one deadline."""
+
+    async def search(self, request: QuoteRequest, deadline_s: float) -> Sequence[ProviderAnswer]:
+        """A quote or a reason from every lender; the same quote is never there twice."""
         ...

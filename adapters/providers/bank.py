@@ -21,6 +21,7 @@ from adapters.providers.quote_check import (
 )
 from models.domain.errors import Permanent, Transient
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
+from models.domain.provider import ProviderStatus
 
 _log = structlog.get_logger("adapters.providers")
 
@@ -102,12 +103,13 @@ class BankProvider:
             )
         return confirmation_of(answer.body, quote)
 
-    async def get_status(self) -> bool:
+    async def get_status(self) -> ProviderStatus:
         """Whether the bank answers at all; never raises its failures."""
         try:
-            return (await self._caller.call("GET", "/healthz")).status == 200
+            healthy = (await self._caller.call("GET", "/healthz")).status == 200
         except (Transient, Permanent):
-            return False
+            healthy = False
+        return ProviderStatus.ACTIVE if healthy else ProviderStatus.INACTIVE
 
     async def _authorised(self, path: str, body: Mapping[str, Any], *, key: str) -> Answer:
         """POST with a bearer token; a token the bank no longer knows is replaced once."""

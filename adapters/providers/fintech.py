@@ -24,6 +24,7 @@ from adapters.providers.quote_check import (
 )
 from models.domain.errors import Permanent, Transient
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
+from models.domain.provider import ProviderStatus
 
 CREDENTIALS_REFUSED: Final = "CREDENTIALS_REFUSED"
 
@@ -98,12 +99,13 @@ class FintechProvider:
             )
         return confirmation_of(confirmation_document(answer.body), quote)
 
-    async def get_status(self) -> bool:
+    async def get_status(self) -> ProviderStatus:
         """Whether the fintech answers at all; never raises its failures."""
         try:
-            return (await self._caller.call("GET", "/healthz")).status == 200
+            healthy = (await self._caller.call("GET", "/healthz")).status == 200
         except (Transient, Permanent):
-            return False
+            healthy = False
+        return ProviderStatus.ACTIVE if healthy else ProviderStatus.INACTIVE
 
     async def _pages(self, request: QuoteRequest) -> list[Page]:
         """All pages, a bounded number of them, none twice."""

@@ -32,6 +32,7 @@ from adapters.providers.quote_check import (
 )
 from models.domain.errors import Permanent, Transient
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
+from models.domain.provider import ProviderStatus
 
 CREDENTIALS_REFUSED: Final = "CREDENTIALS_REFUSED"
 
@@ -121,13 +122,14 @@ class PoolProvider:
             )
         return confirmation_of(answer.body, quote)
 
-    async def get_status(self) -> bool:
+    async def get_status(self) -> ProviderStatus:
         """Whether underwriter and chain answer at all; never raises their failures."""
         try:
             answers = (await self._caller.call("GET", "/healthz")).status == 200
         except (Transient, Permanent):
-            return False
-        return answers and await self._rpc.is_connected()
+            answers = False
+        healthy = answers and await self._rpc.is_connected()
+        return ProviderStatus.ACTIVE if healthy else ProviderStatus.INACTIVE
 
     async def _authorised(self, path: str, body: Mapping[str, Any], *, key: str) -> Answer:
         headers = {"authorization": f"Bearer {self._api_key}", "idempotency-key": key}

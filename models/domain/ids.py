@@ -10,7 +10,7 @@ from typing import Final
 PREFIXES: Final = frozenset(
     {
         "app", "off", "ver", "rev", "ass", "dec", "set", "loan", "evt", "led", "ntc", "inf",
-        "usr", "ses", "inv", "svc", "key",
+        "usr", "ses", "inv", "svc", "key", "prv", "srch", "whk", "dlv",
     }
 )  # fmt: skip
 # The tenant of what belongs to no tenant.

@@ -7,12 +7,22 @@ from enum import StrEnum
 
 
 class OfferStatus(StrEnum):
-    """An offer is open until it is accepted, expires or is withdrawn with its application."""
+    """Open until accepted, rejected, replaced or expired, or until its application ends."""
 
     OPEN = "open"
     ACCEPTED = "accepted"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
+    REJECTED = "rejected"  # by the applicant
+    REPLACED = "replaced"  # by a newer quote, or void because its lender did not stand by it
+
+
+class Ranking(StrEnum):
+    """What an applicant wants to have least of; ties are broken by APR, then by total cost."""
+
+    APR = "apr"
+    TOTAL_COST = "total_cost"
+    MONTHLY_PAYMENT = "monthly_payment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,8 @@ class QuoteRequest:
     """What a lender is asked, with the venue and reference its terms must name.
 
     `score` and `pd` are None when the model gave none and a named person approved: the lender
-    prices what it cannot see, and is never told a number nobody computed.
+    prices what it cannot see, and is never told a number nobody computed. `round` counts the
+    searches of one application: a lender answers the same to the same round, and anew to the next.
     """
 
     tenant_id: str
@@ -75,6 +86,13 @@ class QuoteRequest:
     score: int | None
     pd: float | None
     venue: SettlementVenue
+    round: int = 1
+
+    @property
+    def quote_key(self) -> str:
+        """The idempotency key under which a lender is asked for quotes."""
+        key = f"{self.application_id}:quote"
+        return key if self.round == 1 else f"{key}:{self.round}"
 
 
 @dataclass(frozen=True, slots=True)

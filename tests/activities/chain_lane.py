@@ -11,6 +11,7 @@ from activities.settlement import ChainActivities
 from models.domain.application import ApplicationRef
 from models.domain.errors import Conflict, CreditError
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
+from models.domain.provider import ProviderStatus
 from models.domain.settlement import (
     ChainReceipt,
     FinalitySignal,
@@ -173,8 +174,8 @@ class ConfirmingLender:
     async def disconnect(self) -> None:
         return
 
-    async def get_status(self) -> bool:
-        return True
+    async def get_status(self) -> ProviderStatus:
+        return ProviderStatus.ACTIVE
 
     async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
         raise AssertionError("settlement searches nothing")

@@ -20,6 +20,7 @@ from models.domain.offer import (
     Quote,
     QuoteRequest,
 )
+from models.domain.provider import ProviderStatus
 from models.domain.risk import Assessment
 from tests.activities.people import (
     ACCEPTANCE,
@@ -69,8 +70,8 @@ class WillingBank:
     async def disconnect(self) -> None:
         return
 
-    async def get_status(self) -> bool:
-        return True
+    async def get_status(self) -> ProviderStatus:
+        return ProviderStatus.ACTIVE
 
     async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
         self.asked.append(request)

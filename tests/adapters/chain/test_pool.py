@@ -18,6 +18,7 @@ from adapters.providers.pool import MAX_QUOTE_AGE_BLOCKS, PoolProvider
 from adapters.providers.pool_pricing import nominal_rate_bps, pd_ppm
 from models.domain.errors import Permanent, Transient
 from models.domain.offer import Quote, QuoteRequest, SettlementVenue
+from models.domain.provider import ProviderStatus
 from sandbox.services.deployment import view
 from sandbox.services.pool_deployment import deploy_pool
 from sandbox.wallets import DEVELOPMENT_DEPLOYER_KEY, wallet
@@ -262,6 +263,6 @@ async def test_a_block_that_is_not_there_yet_is_waited_for(lending: Lending) -> 
 
 
 async def test_status_is_whether_both_answer(lending: Lending, counterparty: Callable) -> None:
-    assert await lending.provider.get_status()
+    assert await lending.provider.get_status() is ProviderStatus.ACTIVE
     await lending.provider._rpc.close()
-    assert not await lending.provider.get_status()
+    assert await lending.provider.get_status() is ProviderStatus.INACTIVE

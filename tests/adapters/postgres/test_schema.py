@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import uuid
 from typing import Any
 
@@ -13,10 +12,10 @@ from adapters.postgres.database import Database
 from adapters.postgres.schema import differences, migrate
 from models.domain.errors import Permanent, Unavailable
 from sandbox.services.ports import free_port
+from tests.adapters.postgres import tenancy
 
 pytestmark = pytest.mark.stack
 
-tenancy: Any = importlib.import_module("models.tables.migrations.versions.0002_tenancy")
 
 SHAPE = """
 SELECT 'column', table_name, column_name, data_type, is_nullable, column_default

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import asyncpg
@@ -10,10 +9,10 @@ import pytest
 import pytest_asyncio
 
 from adapters.postgres.database import Database
+from tests.adapters.postgres import tenancy
 
 pytestmark = pytest.mark.stack
 
-tenancy: Any = importlib.import_module("models.tables.migrations.versions.0002_tenancy")
 ROLES = ("app", "chain", "relay")
 CROSS = {
     (table, role.removeprefix("caas_"), command)

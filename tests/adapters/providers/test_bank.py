@@ -22,6 +22,7 @@ from adapters.providers.bank import BankProvider
 from adapters.providers.client_credentials import ClientCredentials
 from models.domain.errors import Permanent, Transient, Unavailable
 from models.domain.offer import Acceptance, Quote, QuoteRequest, SettlementVenue
+from models.domain.provider import ProviderStatus
 
 LENDER_KEY = "0x" + "2b" * 32
 BORROWER_KEY = "0x" + "3c" * 32
@@ -345,9 +346,9 @@ async def test_the_bank_s_log_holds_no_secret(provider, bank) -> None:
 
 
 async def test_status_is_whether_it_answers(client, provider, bank) -> None:
-    assert await provider.get_status() is True
+    assert await provider.get_status() is ProviderStatus.ACTIVE
     bank.stop()
-    assert await provider.get_status() is False
+    assert await provider.get_status() is ProviderStatus.INACTIVE
     with pytest.raises(Unavailable):
         await provider.get_offers(REQUEST)
 

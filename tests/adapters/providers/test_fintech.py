@@ -20,6 +20,7 @@ from adapters.providers.fintech import MAX_PAGES, FintechProvider
 from adapters.providers.fintech_mapping import offers_request
 from adapters.providers.request_signature import RequestSigner
 from models.domain.errors import Permanent, Transient, Unavailable
+from models.domain.provider import ProviderStatus
 from tests.adapters.providers.borrowing import (
     AGGREGATOR,
     BORROWER,
@@ -346,9 +347,9 @@ async def test_one_bad_offer_discredits_the_lender(client, serve, provider, fint
 
 
 async def test_status_is_whether_it_answers(provider, fintech) -> None:
-    assert await provider.get_status() is True
+    assert await provider.get_status() is ProviderStatus.ACTIVE
     fintech.stop()
-    assert await provider.get_status() is False
+    assert await provider.get_status() is ProviderStatus.INACTIVE
     with pytest.raises(Unavailable):
         await provider.get_offers(REQUEST)
 

@@ -9,24 +9,12 @@ from __future__ import annotations
 
 from alembic import op
 
+from models.tables.row_security import ROLES, secure
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
-
-ROLES = ("caas_app", "caas_chain", "caas_relay")
-
-TABLES = (
-    "applications", "start_intents", "idempotency_keys", "rate_limits", "decisions", "reviews",
-    "subject_keys", "kyc_profiles", "kyc_waiters", "kyc_verifications", "callback_events",
-    "information_requests", "notices",
-    "evidence", "assessments", "offer_searches", "offers", "loans",
-    "settlements", "chain_attempts", "chain_accounts",
-    "ledger_entries", "ledger_postings",
-    "audit_log", "audit_unsealed", "audit_seals", "outbox",
-    "tenants", "users", "login_attempts", "invitations", "sessions", "refresh_tokens",
-    "revocations", "service_accounts", "api_keys", "signing_keys",
-)  # fmt: skip
 
 # table: (caas_app, caas_chain, caas_relay)
 GRANTS: dict[str, tuple[str, str, str]] = {
@@ -103,30 +91,9 @@ def upgrade() -> None:
         )
         op.execute(f"GRANT USAGE ON SCHEMA public TO {role}")
         op.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}")
-    for table in TABLES:
-        _isolate(table)
-    for table, role, commands in CROSS_TENANT:
-        for command in commands:
-            op.execute(
-                f"CREATE POLICY {role}_{command.lower()} ON {table} "
-                f"FOR {command} TO {role} USING (true)"
-            )
-    for table, role, columns in DIRECTORY:
-        op.execute(f"GRANT SELECT ({columns}) ON {table} TO {role}")
-        op.execute(f"CREATE POLICY {role}_directory ON {table} FOR SELECT TO {role} USING (true)")
+    secure(GRANTS, CROSS_TENANT, DIRECTORY)
     _guard_audit_trail()
     _order_events()
-
-
-def _isolate(table: str) -> None:
-    """One tenant sees and writes its own rows only; without a tenant set, none at all."""
-    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-    own = "tenant_id = current_setting('app.tenant_id', true)"
-    op.execute(f"CREATE POLICY own_tenant ON {table} USING ({own}) WITH CHECK ({own})")
-    for role, privileges in zip(ROLES, GRANTS[table], strict=True):
-        if privileges:
-            op.execute(f"GRANT {privileges} ON {table} TO {role}")
 
 
 def _guard_audit_trail() -> None:
