@@ -7,6 +7,7 @@ from models.tables import (
     identity,
     ledger,
     lending,
+    providers,
     records,
     settlement,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "identity",
     "ledger",
     "lending",
+    "providers",
     "records",
     "settlement",
 ]
