@@ -388,6 +388,16 @@ class LiveSettings(Section):
     replay_hours: float = Field(default=24.0, ge=1, le=720)
 
 
+class EgressSettings(Section):
+    """Where requests may go whose address a tenant names: https to the public internet, and more.
+
+    The sandbox reaches its own machine as well, by any port and without TLS.
+    """
+
+    allowed_networks: tuple[IPvAnyNetwork, ...] = ()
+    ports: tuple[Port, ...] = (443,)
+
+
 # Read elsewhere: armed failpoints, the sandbox's marks on its processes, an operator's name.
 _NOT_SETTINGS: Final = {"FAILPOINTS", "RUN_ID", "NODE", "DATA", "OPERATOR"}
 _SANDBOX_PORT: Final = re.compile(r"CAAS_[A-Z_]+_PORT")
@@ -425,6 +435,7 @@ class Settings(BaseSettings):
     rate_limit: RateLimitSettings = RateLimitSettings()
     api: APISettings = APISettings()
     live: LiveSettings = LiveSettings()
+    egress: EgressSettings = EgressSettings()
 
     def master_key_bytes(self) -> Mapping[str, bytes]:
         """The master keys, decoded; raises WrongSetting for one that is not 32 bytes of base64."""

@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from adapters.accounts.provider_keys import ProviderKeys
     from adapters.chain.aggregator import EVMSettlementChain
     from adapters.chain.watcher import BlockWatcher
+    from adapters.egress import EgressPolicy
     from api.auth import TokenVerifier
     from api.deps import Services
     from api.live.hub import LiveHub
@@ -188,6 +189,16 @@ class Wiring:
             self._http = new_client()
             self._stack.push_async_callback(self._http.aclose)
         return HTTPCaller(self._http, base_url, deadline_s, max_bytes)
+
+    def egress(self) -> EgressPolicy:
+        """Where requests may go whose address somebody else names."""
+        from adapters.egress import LOOPBACK, EgressPolicy  # noqa: PLC0415
+
+        egress = self.settings.egress
+        if self.settings.environment is Environment.SANDBOX:
+            allowed = (*egress.allowed_networks, *LOOPBACK)
+            return EgressPolicy(allowed, ports=frozenset(), plain_http=True)
+        return EgressPolicy(egress.allowed_networks, frozenset(egress.ports))
 
     def providers(self) -> dict[str, CreditProvider]:
         """The configured lenders by id."""
