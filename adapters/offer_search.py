@@ -8,7 +8,7 @@ short time, what came of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -78,7 +78,7 @@ class ConcurrentOfferSearch:
 
     async def stream(
         self, request: QuoteRequest, deadline_s: float
-    ) -> AsyncIterator[ProviderAnswer]:
+    ) -> AsyncGenerator[ProviderAnswer, None]:
         """The same as it arrives; close it to stop asking. Raises like `search`, before any."""
         seen = OffersSeen()
         async with aclosing(self._answers(request, deadline_s, {})) as answers:
@@ -93,7 +93,7 @@ class ConcurrentOfferSearch:
 
     async def _answers(
         self, request: QuoteRequest, deadline_s: float, order: dict[str, int]
-    ) -> AsyncIterator[Answers]:
+    ) -> AsyncGenerator[Answers, None]:
         """Each provider's answers once, as they arrive; `order` is told where each one stands."""
         deadline_at = asyncio.get_running_loop().time() + deadline_s
         try:
@@ -101,8 +101,9 @@ class ConcurrentOfferSearch:
                 asked = await self._directory.eligible(request)
         except TimeoutError as error:
             raise Unavailable("PROVIDERS_UNKNOWN", "the directory did not answer") from error
-        everybody = (*asked.providers, *asked.missing)
-        order.update({each.provider_id: place for place, each in enumerate(everybody)})
+        names = [each.provider_id for each in asked.providers]
+        names += [each.provider_id for each in asked.missing]
+        order.update({name: place for place, name in enumerate(names)})
         fan_out = _FanOut()
         try:
             # Lenders are asked before anything is told: who reads slowly must not hold them up.
@@ -127,7 +128,9 @@ class ConcurrentOfferSearch:
                 self._ask(fan_out, provider, request, criteria)
         return known
 
-    async def _collected(self, fan_out: _FanOut, deadline_at: float) -> AsyncIterator[Answers]:
+    async def _collected(
+        self, fan_out: _FanOut, deadline_at: float
+    ) -> AsyncGenerator[Answers, None]:
         outstanding = dict.fromkeys(fan_out.calls)
         while outstanding:
             try:
