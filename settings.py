@@ -12,18 +12,16 @@ import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     IPvAnyNetwork,
     SecretStr,
-    Tag,
     ValidationError,
     model_validator,
 )
@@ -215,55 +213,18 @@ class NotifierSettings(Section):
     deadline_s: float = Field(default=10.0, gt=0, le=60)
 
 
-class LenderSettings(Section):
-    """What is known of any lender: our name for it, and where its interface is."""
+class ProviderSettings(Section):
+    """A lender of every tenant's: its name with us, and what its adapter is told.
 
-    provider_id: str
+    Which names `config` and `credentials` have is the adapter's matter; wiring checks them.
+    """
+
+    provider_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    adapter: str = Field(min_length=1)
     url: URL
-
-
-class BankSettings(LenderSettings):
-    """A bank, reached with OAuth 2.0 client credentials; it lends from one account."""
-
-    kind: Literal["bank"]
-    client_id: str
-    client_secret: SecretStr
-    lender_address: str
-
-
-class FintechSettings(LenderSettings):
-    """A fintech, reached with an API key and signed requests; it lends from one account."""
-
-    kind: Literal["fintech"]
-    api_key: str
-    signing_secret: SecretStr
-    lender_address: str
-
-
-class PoolSettings(LenderSettings):
-    """A lending pool on the configured chain; `url` is where its underwriter answers."""
-
-    kind: Literal["pool"]
-    api_key: SecretStr
-    pool_address: str
-
-
-def _kind(lender: object) -> str | None:
-    """Which kind of lender is meant; None for what does not say."""
-    kind = lender.get("kind") if isinstance(lender, Mapping) else getattr(lender, "kind", None)
-    return kind if isinstance(kind, str) else None
-
-
-ProviderSettings = Annotated[
-    Annotated[BankSettings, Tag("bank")]
-    | Annotated[FintechSettings, Tag("fintech")]
-    | Annotated[PoolSettings, Tag("pool")],
-    Discriminator(
-        _kind,
-        custom_error_type="lender_kind",
-        custom_error_message="kind must be one of bank, fintech, pool",
-    ),
-]
+    config: dict[str, Any] = {}
+    credentials: dict[str, SecretStr] = {}
 
 
 class SanctionsSettings(Section):
@@ -426,6 +387,8 @@ class Settings(BaseSettings):
     bureau: BureauSettings | None = None
     notifier: NotifierSettings | None = None
     providers: tuple[ProviderSettings, ...] = ()
+    # Import paths of adapters beyond those shipped and installed, as `lender.adapter:PLUGIN`.
+    plugins: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?$")], ...] = ()
     sanctions: SanctionsSettings = SanctionsSettings()
     rules_path: Path = ROOT / "models/policy/rules"
     model_path: Path = ROOT / "models/risk/artifacts"

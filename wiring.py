@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -49,9 +49,8 @@ from adapters.postgres.risk import PostgresRiskRecords
 from adapters.postgres.settlements import PostgresChainRecords
 from adapters.postgres.sweeping import PostgresStartIntents
 from adapters.postgres.watching import PostgresOpenSettlements
-from adapters.providers.bank import BankProvider
-from adapters.providers.fintech import FintechProvider
-from adapters.providers.request_signature import RequestSigner
+from adapters.providers.opening import ProviderMisconfigured, Surroundings, open_provider
+from adapters.providers.plugin import Plugin, PluginUnusable, plugins
 from adapters.relay import OutboxRelay
 from adapters.sanctions.fail_closed import FailClosedScreener
 from adapters.sanctions.ofac import OFACScreener, SanctionsListUnavailable
@@ -69,12 +68,8 @@ from models.policy.fail_closed import ReferringRuleBook
 from models.policy.rule_file import RuleBookInvalid
 from settings import (
     SANDBOX_CHAIN_IDS,
-    BankSettings,
     ChainSettings,
     Environment,
-    FintechSettings,
-    PoolSettings,
-    ProviderSettings,
     Settings,
     WrongSetting,
     missing,
@@ -84,6 +79,7 @@ if TYPE_CHECKING:
     from adapters.accounts.desk import IdentityOptions
     from adapters.accounts.provider_keys import ProviderKeys
     from adapters.chain.aggregator import EVMSettlementChain
+    from adapters.chain.rpc import JSONRPCProvider
     from adapters.chain.watcher import BlockWatcher
     from adapters.egress import EgressPolicy
     from api.auth import TokenVerifier
@@ -110,6 +106,7 @@ class Wiring:
         self._client: Client | None = None
         self._databases: dict[str, Database] = {}
         self._chain: EVMSettlementChain | None = None
+        self._rpc: JSONRPCProvider | None = None
 
     async def database(self, role: str) -> Database:
         """The database under one of our roles: app, chain or relay."""
@@ -202,48 +199,44 @@ class Wiring:
 
     def providers(self) -> dict[str, CreditProvider]:
         """The configured lenders by id."""
-        return {each.provider_id: self._provider(each) for each in self.settings.providers}
+        known = self.plugins()
+        opened = [self._opened(known, n) for n in range(len(self.settings.providers))]
+        return {each.provider_id: each for each in opened}
 
-    def _provider(self, provider: ProviderSettings) -> CreditProvider:
-        caller = self.caller(provider.url, self.settings.offers_deadline_s)
-        match provider:
-            case BankSettings():
-                return BankProvider(
-                    caller,
-                    provider.provider_id,
-                    client_id=provider.client_id,
-                    client_secret=provider.client_secret.get_secret_value(),
-                    terms_hash=eip712.terms_hash,
-                    lender_address=provider.lender_address,
-                )
-            case FintechSettings():
-                secret = provider.signing_secret.get_secret_value()
-                return FintechProvider(
-                    caller,
-                    provider.provider_id,
-                    signer=RequestSigner(provider.api_key, secret),
-                    terms_hash=eip712.terms_hash,
-                    lender_address=provider.lender_address,
-                )
-            case PoolSettings():
-                return self._pool(provider, caller)
+    def surroundings(self) -> Surroundings:
+        """What lenders' adapters share in this process."""
+        return Surroundings(self.caller, self._reader, eip712.terms_hash)
 
-    def _pool(self, provider: PoolSettings, caller: HTTPCaller) -> CreditProvider:
+    def plugins(self) -> Mapping[str, Plugin]:
+        """The lenders' adapters there are, by name."""
+        try:
+            return plugins(self.settings.plugins)
+        except PluginUnusable as error:
+            raise WrongSetting(f"CAAS_PLUGINS: {error}") from None
+
+    def _opened(self, known: Mapping[str, Plugin], position: int) -> CreditProvider:
+        told, at = self.settings.providers[position], f"CAAS_PROVIDERS__{position}__"
+        plugin = known.get(told.adapter)
+        if plugin is None:
+            raise WrongSetting(f"{at}ADAPTER: must be one of {', '.join(sorted(known))}")
+        secrets = {name: text.get_secret_value() for name, text in told.credentials.items()}
+        around = self.surroundings()
+        try:
+            return open_provider(plugin, told.provider_id, told.url, told.config, secrets, around)
+        except ProviderMisconfigured as error:
+            where = error.field.replace(".", "__").upper()
+            raise WrongSetting(f"{at}{where}: {error.reason}") from None
+
+    def _reader(self) -> JSONRPCProvider:
         # Reading a chain takes libraries of its own: only who has a pool among its lenders pays.
         from adapters.chain.rpc import JSONRPCProvider  # noqa: PLC0415
-        from adapters.providers.pool import PoolProvider  # noqa: PLC0415
 
-        deadline_s = self.settings.offers_deadline_s
-        rpc = JSONRPCProvider(self.chain_settings().rpc_url, deadline_s=deadline_s)
-        self._stack.push_async_callback(rpc.close)
-        return PoolProvider(
-            caller,
-            rpc,
-            provider.provider_id,
-            pool_address=provider.pool_address,
-            api_key=provider.api_key.get_secret_value(),
-            terms_hash=eip712.terms_hash,
-        )
+        if self._rpc is None:
+            self._rpc = JSONRPCProvider(
+                self.chain_settings().rpc_url, deadline_s=self.settings.offers_deadline_s
+            )
+            self._stack.push_async_callback(self._rpc.close)
+        return self._rpc
 
     def mail_house(self) -> HTTPMailHouse:
         """Who carries letters to applicants."""

@@ -128,30 +128,31 @@ def _chain(stack: Stack) -> dict[str, Any]:
 def _bank(stack: Stack) -> dict[str, Any]:
     return {
         "provider_id": BANK,
-        "kind": "bank",
+        "adapter": "bank-rest",
         "url": stack.counterparty_url("bank"),
-        "client_id": BANK,
-        "client_secret": stack.secrets.bank_secret,
-        "lender_address": stack.lender.address,
+        "config": {"lender_address": stack.lender.address},
+        "credentials": {"client_id": BANK, "client_secret": stack.secrets.bank_secret},
     }
 
 
 def _fintech(stack: Stack) -> dict[str, Any]:
     return {
         "provider_id": FINTECH,
-        "kind": "fintech",
+        "adapter": "fintech-hmac",
         "url": stack.counterparty_url("fintech"),
-        "api_key": stack.secrets.fintech_key,
-        "signing_secret": stack.secrets.fintech_signing_secret,
-        "lender_address": stack.fintech_lender.address,
+        "config": {"lender_address": stack.fintech_lender.address},
+        "credentials": {
+            "api_key": stack.secrets.fintech_key,
+            "signing_secret": stack.secrets.fintech_signing_secret,
+        },
     }
 
 
 def _pool(stack: Stack) -> dict[str, Any]:
     return {
         "provider_id": POOL,
-        "kind": "pool",
+        "adapter": "defi-pool",
         "url": stack.counterparty_url("pool_underwriter"),
-        "api_key": stack.secrets.pool_key,
-        "pool_address": stack.pool,
+        "config": {"pool_address": stack.pool},
+        "credentials": {"api_key": stack.secrets.pool_key},
     }

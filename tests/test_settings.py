@@ -109,24 +109,27 @@ WRONG = [
     ("CAAS_MASTER_KEYS", json.dumps([CONTENT]), "CAAS_MASTER_KEYS: Input should be a valid dict"),
     (
         "CAAS_PROVIDERS",
-        json.dumps([{"provider_id": "a", "kind": CONTENT}]),
-        "CAAS_PROVIDERS__0: kind must be one of bank, fintech, pool",
+        json.dumps(
+            [{"provider_id": "a", "url": "http://127.0.0.1", "credentials": {"k": CONTENT}}]
+        ),
+        "CAAS_PROVIDERS__0__ADAPTER: Field required",
     ),
     (
         "CAAS_PROVIDERS",
-        json.dumps([{"provider_id": "a", "url": "http://127.0.0.1"}]),
-        "CAAS_PROVIDERS__0: kind must be one of bank, fintech, pool",
+        json.dumps([{"provider_id": CONTENT + "/"}]),
+        "CAAS_PROVIDERS__0__PROVIDER_ID: String should match pattern",
     ),
     (
         "CAAS_PROVIDERS",
-        json.dumps([{"provider_id": "a", "kind": "pool", "url": "http://127.0.0.1"}]),
-        "CAAS_PROVIDERS__0__POOL__POOL_ADDRESS: Field required",
+        json.dumps([{"provider_id": "a", "adapter": "bank-rest", "client_secret": CONTENT}]),
+        "CAAS_PROVIDERS__0__CLIENT_SECRET: Extra inputs are not permitted",
     ),
     (
         "CAAS_PROVIDERS",
-        json.dumps([{"provider_id": "a", "kind": "fintech", "client_secret": CONTENT}]),
-        "CAAS_PROVIDERS__0__FINTECH__CLIENT_SECRET: Extra inputs are not permitted",
+        json.dumps([{"credentials": {"client_secret": [CONTENT]}}]),
+        "CAAS_PROVIDERS__0__CREDENTIALS__CLIENT_SECRET: Input should be a valid string",
     ),
+    ("CAAS_PLUGINS", json.dumps([CONTENT]), "CAAS_PLUGINS__0: String should match pattern"),
     ("CAAS_CACHE__URL", CONTENT, "CAAS_CACHE: Value error, url must start with valkey://"),
     ("CAAS_CACHE__TIMEOUT_S", "0.1", "CAAS_CACHE__URL: Field required"),
     ("CAAS_RATE_LIMIT__WINDOW_S", "0", "CAAS_RATE_LIMIT__WINDOW_S: Input should be greater"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from adapters.http import Answer, HTTPCaller
 from adapters.providers.bank_mapping import acceptance_request, quote_of, quote_request
 from adapters.providers.client_credentials import CREDENTIALS_REFUSED, ClientCredentials
+from adapters.providers.plugin import LenderAddress, Opening, Plugin, Secret, Told
 from adapters.providers.quote_check import (
     PROVIDER_REFUSED,
     Declined,
@@ -20,8 +21,9 @@ from adapters.providers.quote_check import (
     confirmation_of,
 )
 from models.domain.errors import Permanent, Transient
+from models.domain.money import CURRENCY_EXPONENT, MAX_AMOUNT_MINOR
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
-from models.domain.provider import ProviderStatus
+from models.domain.provider import Appetite, ErrorClass, Manifest, ProviderStatus, ProviderType
 
 _log = structlog.get_logger("adapters.providers")
 
@@ -61,14 +63,12 @@ class BankProvider:
         self._credentials.forget()
 
     async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
-        """The bank's quote, none if it declines; the same one for the same application.
+        """The bank's quote, none if it declines; the same one for the same round.
 
         Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE or TERMS_INVALID (with the field);
         Transient.
         """
-        answer = await self._authorised(
-            "/v1/quotes", quote_request(request), key=f"{request.application_id}:quote"
-        )
+        answer = await self._authorised("/v1/quotes", quote_request(request), key=request.quote_key)
         if answer.status >= 400:
             raise Permanent(PROVIDER_REFUSED, self._because(answer))
         expected = Expected(
@@ -125,3 +125,46 @@ class BankProvider:
 
     def _because(self, answer: Answer) -> str:
         return because(self.provider_id, answer.status, answer.body)
+
+
+class BankConfig(Told):
+    """`lender_address` (checksummed) is the account the bank lends from."""
+
+    lender_address: LenderAddress
+
+
+class BankCredentials(Told):
+    """OAuth 2.0 client credentials."""
+
+    client_id: Secret
+    client_secret: Secret
+
+
+def _open(opening: Opening) -> BankProvider:
+    config: BankConfig = opening.config
+    credentials: BankCredentials = opening.credentials
+    return BankProvider(
+        opening.caller,
+        opening.provider_id,
+        client_id=credentials.client_id.get_secret_value(),
+        client_secret=credentials.client_secret.get_secret_value(),
+        terms_hash=opening.terms_hash,
+        lender_address=config.lender_address,
+        now=opening.now,
+    )
+
+
+MANIFEST: Final = Manifest(
+    adapter="bank-rest",
+    version="1.0.0",
+    type=ProviderType.TRADITIONAL,
+    about="A bank's REST interface with OAuth 2.0 client credentials",
+    appetite=Appetite(currencies=frozenset(CURRENCY_EXPONENT), max_amount_minor=MAX_AMOUNT_MINOR),
+    # It holds another contract for this loan, or another request under our key: no program knows.
+    error_map={
+        "LOAN_ALREADY_CONFIRMED": ErrorClass.PERSON,
+        "IDEMPOTENCY_KEY_REUSED": ErrorClass.PERSON,
+    },
+    rehearsal="sandbox.counterparties.bank",
+)
+PLUGIN: Final = Plugin(MANIFEST, config=BankConfig, credentials=BankCredentials, open=_open)

@@ -15,6 +15,7 @@ from adapters.providers.fintech_mapping import (
     page_of,
     quotes_of,
 )
+from adapters.providers.plugin import LenderAddress, Opening, Plugin, Secret, Told
 from adapters.providers.quote_check import (
     PROVIDER_REFUSED,
     Expected,
@@ -22,9 +23,11 @@ from adapters.providers.quote_check import (
     because,
     confirmation_of,
 )
+from adapters.providers.request_signature import RequestSigner
 from models.domain.errors import Permanent, Transient
+from models.domain.money import CURRENCY_EXPONENT, MAX_AMOUNT_MINOR
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
-from models.domain.provider import ProviderStatus
+from models.domain.provider import Appetite, ErrorClass, Manifest, ProviderStatus, ProviderType
 
 CREDENTIALS_REFUSED: Final = "CREDENTIALS_REFUSED"
 
@@ -64,7 +67,7 @@ class FintechProvider:
         """The connections belong to the process's shared client."""
 
     async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
-        """The fintech's offers, none if it wants no such loan; the same for the same application.
+        """The fintech's offers, none if it wants no such loan; the same for the same round.
 
         Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE or TERMS_INVALID (with the field);
         Transient.
@@ -109,7 +112,7 @@ class FintechProvider:
 
     async def _pages(self, request: QuoteRequest) -> list[Page]:
         """All pages, a bounded number of them, none twice."""
-        key = f"{request.application_id}:offers"
+        key = request.quote_key.replace(":quote", ":offers", 1)
         answer = await self._signed("POST", "/v2/offers", offers_request(request), key=key)
         pages = [self._page(answer)]
         seen: set[str] = set()
@@ -141,3 +144,48 @@ class FintechProvider:
 
     def _because(self, answer: Answer) -> str:
         return because(self.provider_id, answer.status, answer.body)
+
+
+class FintechConfig(Told):
+    """`lender_address` (checksummed) is the account the fintech lends from."""
+
+    lender_address: LenderAddress
+
+
+class FintechCredentials(Told):
+    """The API key, and the secret requests are signed with."""
+
+    api_key: Secret
+    signing_secret: Secret
+
+
+def _open(opening: Opening) -> FintechProvider:
+    config: FintechConfig = opening.config
+    credentials: FintechCredentials = opening.credentials
+    signer = RequestSigner(
+        credentials.api_key.get_secret_value(), credentials.signing_secret.get_secret_value()
+    )
+    return FintechProvider(
+        opening.caller,
+        opening.provider_id,
+        signer=signer,
+        terms_hash=opening.terms_hash,
+        lender_address=config.lender_address,
+        now=opening.now,
+    )
+
+
+MANIFEST: Final = Manifest(
+    adapter="fintech-hmac",
+    version="1.0.0",
+    type=ProviderType.FINTECH,
+    about="A fintech's REST interface with an API key, signed requests and pages of offers",
+    appetite=Appetite(currencies=frozenset(CURRENCY_EXPONENT), max_amount_minor=MAX_AMOUNT_MINOR),
+    # It holds another contract for this loan, or another request under our key: no program knows.
+    error_map={
+        "LOAN_ALREADY_CONFIRMED": ErrorClass.PERSON,
+        "IDEMPOTENCY_KEY_REUSED": ErrorClass.PERSON,
+    },
+    rehearsal="sandbox.counterparties.fintech",
+)
+PLUGIN: Final = Plugin(MANIFEST, config=FintechConfig, credentials=FintechCredentials, open=_open)

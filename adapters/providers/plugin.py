@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from activities.ports.credit_provider import CreditProvider
+from adapters.chain.signature import is_address
 from adapters.http import HTTPCaller
 from models.domain.offer import LoanTerms
 from models.domain.provider import Manifest
@@ -35,6 +36,17 @@ SHIPPED: Final = (
     "adapters.providers.fintech:PLUGIN",
     "adapters.providers.pool:PLUGIN",
 )
+
+
+def _checksummed(text: str) -> str:
+    # It is compared, letter by letter, with the one a lender's terms name.
+    if not is_address(text):
+        raise ValueError("must be an address in its EIP-55 spelling")
+    return text
+
+
+LenderAddress = Annotated[str, AfterValidator(_checksummed)]
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
 
 
 class PluginUnusable(ValueError):

@@ -16,6 +16,7 @@ import structlog
 from adapters.chain.pool import standing_at
 from adapters.chain.rpc import JSONRPCProvider
 from adapters.http import Answer, HTTPCaller
+from adapters.providers.plugin import LenderAddress, Opening, Plugin, Secret, Told
 from adapters.providers.pool_mapping import (
     acceptance_request,
     quote_of,
@@ -31,14 +32,14 @@ from adapters.providers.quote_check import (
     confirmation_of,
 )
 from models.domain.errors import Permanent, Transient
+from models.domain.money import CURRENCY_EXPONENT, MAX_AMOUNT_MINOR
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
-from models.domain.provider import ProviderStatus
+from models.domain.provider import Appetite, ErrorClass, Manifest, ProviderStatus, ProviderType
 
 CREDENTIALS_REFUSED: Final = "CREDENTIALS_REFUSED"
 
 # Nodes without an archive keep the state of the last 128 blocks; older prices cannot be checked.
 MAX_QUOTE_AGE_BLOCKS: Final = 128
-
 
 _log = structlog.get_logger("adapters.providers")
 
@@ -77,7 +78,7 @@ class PoolProvider:
         """The connections belong to the process."""
 
     async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
-        """The pool's quote, none if it declines; the same one for the same application.
+        """The pool's quote, none if it declines; the same one for the same round.
 
         Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE, TERMS_INVALID (with the field),
         BLOCK_TOO_OLD or POOL_ABSENT; Transient.
@@ -85,7 +86,7 @@ class PoolProvider:
         answer = await self._authorised(
             "/v1/quotes",
             quote_request(request, self._pool),
-            key=f"{request.application_id}:quote",
+            key=request.quote_key,
         )
         if answer.status >= 400:
             raise Permanent(PROVIDER_REFUSED, self._because(answer))
@@ -141,3 +142,47 @@ class PoolProvider:
 
     def _because(self, answer: Answer) -> str:
         return because(self.provider_id, answer.status, answer.body)
+
+
+class PoolConfig(Told):
+    """`pool_address` (checksummed) is the contract that lends."""
+
+    pool_address: LenderAddress
+
+
+class PoolCredentials(Told):
+    """The key of the pool's underwriter."""
+
+    api_key: Secret
+
+
+def _open(opening: Opening) -> PoolProvider:
+    config: PoolConfig = opening.config
+    credentials: PoolCredentials = opening.credentials
+    return PoolProvider(
+        opening.caller,
+        opening.rpc(),
+        opening.provider_id,
+        pool_address=config.pool_address,
+        api_key=credentials.api_key.get_secret_value(),
+        terms_hash=opening.terms_hash,
+        now=opening.now,
+    )
+
+
+MANIFEST: Final = Manifest(
+    adapter="defi-pool",
+    version="1.0.0",
+    type=ProviderType.DEFI,
+    about="A lending pool on the settlement chain, with its underwriter's REST interface",
+    appetite=Appetite(currencies=frozenset(CURRENCY_EXPONENT), max_amount_minor=MAX_AMOUNT_MINOR),
+    error_map={
+        # The pool is another one than we were told: somebody has to look at the configuration.
+        "POOL_UNKNOWN": ErrorClass.PERSON,
+        # It holds another contract for this loan, or another request under our key.
+        "LOAN_ALREADY_CONFIRMED": ErrorClass.PERSON,
+        "IDEMPOTENCY_KEY_REUSED": ErrorClass.PERSON,
+    },
+    rehearsal="sandbox.counterparties.pool_underwriter",
+)
+PLUGIN: Final = Plugin(MANIFEST, config=PoolConfig, credentials=PoolCredentials, open=_open)
