@@ -28,10 +28,11 @@ from adapters import telemetry
 from adapters.bureau.bureau import HTTPCreditBureau
 from adapters.chain import eip712
 from adapters.http import DEFAULT_MAX_BYTES, HTTPCaller, new_client
-from adapters.identity.callback_signature import decode_secret
 from adapters.identity.verifier import HTTPIdentityVerifier
 from adapters.kafka_mapping import envelope_of
 from adapters.notices.mail_house import HTTPMailHouse
+from adapters.offer_cache import OfferCache
+from adapters.offer_search import ConcurrentOfferSearch
 from adapters.postgres.applications import PostgresApplications
 from adapters.postgres.callbacks import PostgresCallbacks
 from adapters.postgres.database import Database
@@ -43,12 +44,14 @@ from adapters.postgres.kyc import PostgresKYCRecords
 from adapters.postgres.live import LiveEvents
 from adapters.postgres.loans import PostgresLoanBook
 from adapters.postgres.notices import PostgresApplicationEndings
+from adapters.postgres.offer_views import PostgresOffers
 from adapters.postgres.offers import PostgresOfferRecords
 from adapters.postgres.reviews import PostgresReviewRecords
 from adapters.postgres.risk import PostgresRiskRecords
 from adapters.postgres.settlements import PostgresChainRecords
 from adapters.postgres.sweeping import PostgresStartIntents
 from adapters.postgres.watching import PostgresOpenSettlements
+from adapters.providers.configured import ConfiguredDirectory
 from adapters.providers.opening import ProviderMisconfigured, Surroundings, open_provider
 from adapters.providers.plugin import Plugin, PluginUnusable, plugins
 from adapters.relay import OutboxRelay
@@ -59,6 +62,7 @@ from adapters.sweeper import Sweeper
 from adapters.temporal import LentFunctions, PayloadDesk, connect
 from adapters.temporal_tls import read_tls
 from adapters.vault import Keyring
+from adapters.webhooks.signature import decode_secret
 from adapters.workflow_messages import TemporalMessages
 from models.domain.offer import SettlementVenue
 from models.domain.quota import TokenStore
@@ -202,6 +206,13 @@ class Wiring:
         known = self.plugins()
         opened = [self._opened(known, n) for n in range(len(self.settings.providers))]
         return {each.provider_id: each for each in opened}
+
+    def offer_search(self) -> ConcurrentOfferSearch:
+        """What asks all lenders at once."""
+        cache = OfferCache(self.settings.offers.cache_ttl_s)
+        search = ConcurrentOfferSearch(ConfiguredDirectory(self.providers()), cache)
+        self.closing(search.close)
+        return search
 
     def surroundings(self) -> Surroundings:
         """What lenders' adapters share in this process."""
@@ -432,6 +443,9 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             applications=PostgresApplications(database),
             reviews=PostgresReviewRecords(database),
             information=PostgresInformation(database),
+            offers=PostgresOffers(database),
+            offer_search=wiring.offer_search(),
+            search_deadline_s=settings.offers.search_deadline_ms / 1_000,
             callbacks=PostgresCallbacks(database),
             graph=PostgresGraph(database),
             graphql_introspection=settings.api.graphql_introspection,

@@ -26,8 +26,6 @@ from adapters.chain.eip712 import (
     wallet_ownership_digest,
     wallet_ownership_typed_data,
 )
-from adapters.identity.callback_signature import DEFAULT_TOLERANCE_S as CALLBACK_TOLERANCE_S
-from adapters.identity.callback_signature import verify_callback
 from adapters.identity.verifier_mapping import parse_callback
 from adapters.postgres import graph_views
 from adapters.postgres.applications import PostgresApplications
@@ -41,6 +39,8 @@ from adapters.postgres.reviews import PostgresReviewRecords
 from adapters.rate_limit.memory import MemoryTokenStore
 from adapters.strict_json import parse_object
 from adapters.temporal import PayloadDesk
+from adapters.webhooks.signature import DEFAULT_TOLERANCE_S as CALLBACK_TOLERANCE_S
+from adapters.webhooks.signature import verify_callback
 from adapters.workflow_messages import TemporalMessages
 from api.auth import Principal, TokenVerifier, unauthorised
 from api.errors import Problem

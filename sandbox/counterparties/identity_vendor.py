@@ -50,7 +50,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapters.identity.callback_signature import decode_secret, sign_callback
+from adapters.webhooks.signature import decode_secret, sign_callback
 from sandbox.counterparties.answers import AnswerBook, Decided, Refusal
 from sandbox.counterparties.identity_plans import plan_for, variant_of, verdict_event
 from sandbox.counterparties.journal import Journal

@@ -15,13 +15,13 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from adapters.chain import eip712
-from adapters.identity.callback_signature import (
+from adapters.identity.verifier_mapping import _CheckCompleted, parse_callback
+from adapters.webhooks.signature import (
     DEFAULT_TOLERANCE_S,
     decode_secret,
     sign_callback,
     verify_callback,
 )
-from adapters.identity.verifier_mapping import _CheckCompleted, parse_callback
 from api.app import create_app
 from api.description import TERMS_TYPE, describe
 from api.errors import TITLES

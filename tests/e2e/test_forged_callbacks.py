@@ -13,7 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from adapters.identity.callback_signature import decode_secret, sign_callback
+from adapters.webhooks.signature import decode_secret, sign_callback
 from sandbox.borrower import Borrower
 from tests.e2e.outside import World, eventually, refusal_of
 

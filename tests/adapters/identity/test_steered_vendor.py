@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.http import HTTPCaller
-from adapters.identity.callback_signature import decode_secret, verify_callback
 from adapters.identity.verifier import HTTPIdentityVerifier
+from adapters.webhooks.signature import decode_secret, verify_callback
 from models.domain.errors import Invalid, Transient
 
 SECRET = "whsec_" + base64.b64encode(b"callback secret of the tests").decode()

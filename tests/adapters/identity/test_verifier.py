@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.http import HTTPCaller
-from adapters.identity.callback_signature import decode_secret, verify_callback
 from adapters.identity.verifier import HTTPIdentityVerifier
 from adapters.identity.verifier_mapping import parse_callback
+from adapters.webhooks.signature import decode_secret, verify_callback
 from models.domain.errors import Invalid, Permanent, Transient
 from models.domain.kyc import VendorVerdict, VerificationCallback
 

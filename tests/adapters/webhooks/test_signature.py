@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.identity.callback_signature import decode_secret, sign_callback, verify_callback
+from adapters.webhooks.signature import decode_secret, sign_callback, verify_callback
 from models.domain.errors import Invalid
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

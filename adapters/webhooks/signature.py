@@ -1,4 +1,4 @@
-"""Signatures of callbacks, by the Standard Webhooks specification 1.0 (symmetric, `v1`).
+"""Signatures of webhooks, by the Standard Webhooks specification 1.0 (symmetric, `v1`).
 
 `webhook-signature` holds one or more `v1,<base64>` values: HMAC-SHA256 under a shared secret over
 `{webhook-id}.{webhook-timestamp}.{body}`, the body's bytes exactly as they travelled.
@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -24,6 +25,7 @@ DEFAULT_TOLERANCE_S: Final = 300  # the specification's advice; also bounds the 
 
 _ENCODED_AS: Final = "whsec_"
 _MIN_SECRET_BYTES: Final = 24  # the specification asks for 24 to 64 bytes
+_NEW_SECRET_BYTES: Final = 32
 _MAX_SECRETS: Final = 2  # the new one and the one it replaces
 _MAX_SIGNATURES: Final = 8  # a header of thousands would make us compute for a stranger
 
@@ -45,16 +47,31 @@ def decode_secret(text: str) -> bytes:
     return secret
 
 
-def sign_callback(secret: bytes, message_id: str, body: bytes, now: datetime) -> dict[str, str]:
-    """The three headers that sign `body` under `secret` at `now`."""
+def encode_secret(secret: bytes) -> str:
+    """A secret as both sides write it: `whsec_<base64>`."""
+    return _ENCODED_AS + base64.b64encode(secret).decode("ascii")
+
+
+def new_secret() -> bytes:
+    """A fresh random secret of 32 bytes."""
+    return os.urandom(_NEW_SECRET_BYTES)
+
+
+def sign_callback(
+    secret: bytes | tuple[bytes, ...], message_id: str, body: bytes, now: datetime
+) -> dict[str, str]:
+    """The three headers that sign `body` at `now`, under one secret or two of a rotation."""
+    secrets = (secret,) if isinstance(secret, bytes) else secret
     if _MESSAGE_ID.fullmatch(message_id) is None:
         raise ValueError("a message id is 1 to 128 letters, digits, '_' or '-'")
     timestamp = str(int(now.timestamp()))
-    digest = _digest(secret, message_id, timestamp, body)
+    digests = (_digest(each, message_id, timestamp, body) for each in secrets)
     return {
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,
-        "webhook-signature": "v1," + base64.b64encode(digest).decode("ascii"),
+        "webhook-signature": " ".join(
+            "v1," + base64.b64encode(each).decode("ascii") for each in digests
+        ),
     }
 
 

@@ -1,0 +1,1 @@
+"""Webhooks: signatures in and out, and what brings events to integrators."""
