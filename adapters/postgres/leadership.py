@@ -24,6 +24,7 @@ class Task(IntEnum):
 
     PUBLISH_EVENTS = 7301
     SEAL_AUDIT_TRAIL = 7302
+    CHECK_PROVIDERS = 7304
 
 
 async def lead(
