@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class OfferActivities:
-    """Searches once per application; the search on record stands."""
+    """Searches once per round of an application; the search on record stands."""
 
     def __init__(
         self,
@@ -42,9 +42,10 @@ class OfferActivities:
         self._deadline_s = deadline_s
 
     @activity.defn(name="collect_offers")
-    async def collect_offers(self, application: ApplicationRef) -> OfferBook:
+    async def collect_offers(self, application: ApplicationRef, round_: int) -> OfferBook:
         """Fan out to all lenders; late and failing ones are reported, never waited for."""
-        if (earlier := await self._records.book(application)) is not None:
+        earlier = await self._records.book(application)
+        if earlier is not None and (earlier.round >= round_ or earlier.accepted is not None):
             return earlier
         request, assessment = await self._records.asked_for(application)
         scored = assessment.outcome == "scored"
@@ -60,18 +61,24 @@ class OfferActivities:
             score=assessment.score if scored else None,
             pd=assessment.pd if scored else None,
             venue=self._venue,
+            round=round_,
         )
         answers = await asyncio.gather(
             *(self._ask(provider, quote_request) for provider in self._providers)
         )
         return await self._records.record_search(
-            application, _each_once([answer for several in answers for answer in several])
+            application, _each_once([answer for several in answers for answer in several]), round_
         )
 
     @activity.defn(name="record_acceptance")
     async def record_acceptance(self, application: ApplicationRef, request: AcceptOffer) -> None:
         """Keep which offer was accepted, by whom, and the borrower's signature."""
         await self._records.record_acceptance(application, request)
+
+    @activity.defn(name="expire_offers")
+    async def expire_offers(self, application: ApplicationRef, moment: str) -> OfferBook:
+        """Mark open offers that have expired by this moment; what is still open."""
+        return await self._records.expire_offers(application, moment)
 
     async def _ask(
         self, provider: CreditProvider, request: QuoteRequest

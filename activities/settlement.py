@@ -171,9 +171,11 @@ class LoanBookActivities:
         return await self._records.book_loan(application, observed)
 
     @activity.defn(name="fail_settlement")
-    async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
-        """Record that this settlement pays nobody."""
-        return await self._records.fail_settlement(application, reason)
+    async def fail_settlement(
+        self, application: ApplicationRef, offer_id: str, reason: str
+    ) -> SettlementOutcome:
+        """Record that this settlement pays nobody, and whether lenders are asked again."""
+        return await self._records.fail_settlement(application, offer_id, reason)
 
     @activity.defn(name="follow_settlement")
     async def follow_settlement(self, application: ApplicationRef) -> SettlementOutcome:

@@ -34,12 +34,13 @@ from models.domain.errors import (
 from models.domain.ids import (
     application_workflow_id,
     kyc_workflow_id,
+    new_id,
     notice_workflow_id,
     settlement_workflow_id,
 )
 from models.domain.kyc import KYCStanding, PersonRef, VerificationCallback
 from models.domain.notice import NoticeHandedOver
-from models.domain.offer import AcceptOffer
+from models.domain.offer import AcceptOffer, SearchAgain
 from models.domain.review import (
     Assignment,
     InformationAsked,
@@ -58,6 +59,7 @@ from models.domain.routing import (
     KYC_WORKFLOW,
     NOTICE_HANDED_OVER,
     REASSIGN_REVIEW,
+    SEARCH_AGAIN,
     SEARCH_STAGE,
     SEARCH_STATE,
     SEARCH_TENANT,
@@ -169,6 +171,16 @@ class TemporalMessages:
         """Deliver an acceptance; the same update id has one effect. Raises Refused, Unavailable."""
         workflow_id = application_workflow_id(application.tenant_id, application.application_id)
         await self._update(workflow_id, ACCEPT_OFFER, request, update_id)
+
+    async def search_again(self, application: ApplicationRef, request: SearchAgain) -> int:
+        """Ask lenders once more; the round that is on record then. Raises Refused, Unavailable.
+
+        Whoever asks for a round first has it searched; all who ask for it get what was found.
+        """
+        workflow_id = application_workflow_id(application.tenant_id, application.application_id)
+        update_id = f"search:{request.round}:{new_id('srch')}"
+        round_: int = await self._update(workflow_id, SEARCH_AGAIN, request, update_id)
+        return round_
 
     async def withdraw(
         self, application: ApplicationRef, withdrawal: Withdrawal, update_id: str

@@ -45,16 +45,27 @@ async def score(application: ApplicationRef) -> None:
             return
 
 
-async def settle(application: ApplicationRef, accepted: AcceptOffer) -> SettlementOutcome:
-    """Settle once for ever: a settlement that was started before is followed by its record."""
+async def settle(
+    application: ApplicationRef, accepted: AcceptOffer, round_: int
+) -> SettlementOutcome:
+    """Settle once for ever: a settlement that was started before is followed by its record.
+
+    After the first round of quotes there was a settlement whose lender did not stand by its offer,
+    or there may have been: the same id runs again, and what is on record decides what it does.
+    """
     tenant_id, application_id = application.tenant_id, application.application_id
+    first = round_ == 1
     try:
         settled: SettlementOutcome = await workflow.execute_child_workflow(
             SettlementWorkflow.run,
             SettlementOrder(application, accepted.offer_id, accepted.acceptance),
             id=settlement_workflow_id(tenant_id, application_id),
             task_timeout=WORKFLOW_TASK_TIMEOUT,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_reuse_policy=(
+                WorkflowIDReusePolicy.REJECT_DUPLICATE
+                if first
+                else WorkflowIDReusePolicy.ALLOW_DUPLICATE
+            ),
             # Whatever becomes of its parent, money that is on its way is seen through.
             parent_close_policy=ParentClosePolicy.ABANDON,
             static_summary=f"Settlement of {application_id}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import datetime
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
@@ -13,7 +12,6 @@ with workflow.unsafe.imports_passed_through():
     from activities.compliance import ComplianceActivities
     from activities.kyc import KYCActivities
     from activities.notices import NoticeActivities
-    from activities.offers import OfferActivities
     from models.domain.application import (
         ApplicationEnding,
         ApplicationOutcome,
@@ -26,19 +24,17 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.ids import application_workflow_id
     from models.domain.kyc import KYCStanding, KYCStatus
     from models.domain.notice import NoticeRef
-    from models.domain.offer import AcceptOffer, OfferBook
     from models.domain.review import ReviewEnd, ReviewKind, ReviewRequest
     from models.domain.routing import (
-        ACCEPT_OFFER,
         APPLICATION_WORKFLOW,
         IDENTITY_CONCLUDED,
         WITHDRAW,
     )
     from models.domain.settlement import SettlementState, ending_of_failure
-    from workflows.acceptance import check_acceptance
     from workflows.children import score, send_notice, settle
     from workflows.failures import code_of, not_recorded
-    from workflows.options import OFFERS, OWN_DATABASE, SHORTEST_TIMER, STAGE, STATE
+    from workflows.offering import OfferDesk, Offered
+    from workflows.options import OWN_DATABASE, STAGE, STATE
     from workflows.review import ReviewDesk, Reviewed
 
 
@@ -47,16 +43,14 @@ APPLICATION_CLOSED = "APPLICATION_CLOSED"
 
 
 @workflow.defn(name=APPLICATION_WORKFLOW)
-class CreditApplicationWorkflow(Reviewed):
+class CreditApplicationWorkflow(Reviewed, Offered):
     """Carries one application to exactly one ending."""
 
     @workflow.init
     def __init__(self, application: ApplicationRef) -> None:
         self.application = application
         self.standing: KYCStanding | None = None
-        self.book: OfferBook | None = None
-        self.accepted: AcceptOffer | None = None
-        self.acceptance_recorded = False
+        self.offers = OfferDesk(application)
         self.settling = False
         self.withdrawn = False
         self.closing = False
@@ -82,8 +76,7 @@ class CreditApplicationWorkflow(Reviewed):
             await self._check_eligibility()
             or await self._score_and_decide()
             or await self._collect_offers()
-            or await self._await_acceptance()
-            or await self._settle()
+            or await self._accept_and_settle()
         )
 
     async def _until_ended_or_withdrawn(self) -> ApplicationEnding:
@@ -91,8 +84,8 @@ class CreditApplicationWorkflow(Reviewed):
         await workflow.wait_condition(lambda: stages.done() or self.withdrawn)
         if self.withdrawn:
             # A settlement is not torn down: it finds nothing to sign, and says so itself.
-            if not self.settling:
-                stages.cancel()
+            await workflow.wait_condition(lambda: stages.done() or not self.settling)
+            stages.cancel()
             with suppress(asyncio.CancelledError, FailureError):
                 await stages
             return await self._recorded_ending()
@@ -110,36 +103,6 @@ class CreditApplicationWorkflow(Reviewed):
         """The person's KYC workflow has concluded; repeated answers change nothing."""
         if self.standing is None:
             self.standing = standing
-
-    @workflow.update(name=ACCEPT_OFFER)
-    async def accept_offer(self, request: AcceptOffer) -> None:
-        """The applicant accepts one offer; answered once the acceptance is on record."""
-        # The read model may show offers a moment before this workflow has them; an application
-        # that ends without any must not wait for this handler.
-        await workflow.wait_condition(lambda: self.book is not None or self.closing)
-        self._validate_accept(request)
-        self.accepted = request
-        try:
-            await workflow.execute_local_activity_method(
-                OfferActivities.record_acceptance,
-                args=[self.application, request],
-                summary="Record the acceptance",
-                **OWN_DATABASE,
-            )
-        except FailureError as error:
-            # Our records refuse it: nothing was accepted, and the offers still stand.
-            self.accepted = None
-            raise not_recorded(error, "the acceptance") from error
-        self.acceptance_recorded = True
-
-    @accept_offer.validator
-    def _validate_accept(self, request: AcceptOffer) -> None:
-        if self.accepted is not None:
-            raise ApplicationError("an offer was accepted already", type="ALREADY_ACCEPTED")
-        if self.closing:
-            raise ApplicationError("the application is closed", type=APPLICATION_CLOSED)
-        if self.book is not None:
-            check_acceptance(self.application, self.book, request)
 
     @workflow.update(name=WITHDRAW)
     async def withdraw(self, withdrawal: Withdrawal) -> None:
@@ -201,51 +164,43 @@ class CreditApplicationWorkflow(Reviewed):
 
     async def _collect_offers(self) -> ApplicationEnding | None:
         workflow.set_current_details("Asking lenders for offers.")
-        book: OfferBook = await workflow.execute_activity_method(
-            OfferActivities.collect_offers,
-            self.application,
-            summary="Ask every eligible lender for offers",
-            **OFFERS,
-        )
-        self.book = book
-        if book.accepted is not None:  # gone through again: the acceptance on record stands
-            self.accepted, self.acceptance_recorded = book.accepted, True
-        return None if book.offers else ApplicationEnding(State.DECLINED, ("NO_OFFER_AVAILABLE",))
+        if await self.offers.collect():
+            return None
+        return ApplicationEnding(State.DECLINED, ("NO_OFFER_AVAILABLE",))
+
+    async def _accept_and_settle(self) -> ApplicationEnding:
+        """Until money has moved or nobody offers any: a lender may not stand by its offer."""
+        while True:
+            ending = await self._await_acceptance() or await self._settle()
+            if ending is not None:
+                return ending
 
     async def _await_acceptance(self) -> ApplicationEnding | None:
-        assert self.book is not None
-        last = max(datetime.fromisoformat(offer.expires_at) for offer in self.book.offers)
-        best = self.book.offers[0]
-        self._stand(
-            Stage.OFFERS,
-            State.OFFERED,
-            f"{len(self.book.offers)} offer(s) open, best {best.apr_bps / 100:.2f} % APR from "
-            f"{best.provider_id}; waiting for the applicant until {last:%Y-%m-%d %H:%M} UTC.",
-        )
-        while not self.acceptance_recorded:
-            try:
-                await workflow.wait_condition(
-                    lambda: self.accepted is not None,
-                    timeout=max(last - workflow.now(), SHORTEST_TIMER),
-                    timeout_summary="Offers expire",
-                )
-            except TimeoutError:
-                return ApplicationEnding(State.EXPIRED, ("OFFER_EXPIRED",))
-            # The chain lane settles what is on record, so it is not asked any earlier.
-            await workflow.wait_condition(lambda: self.acceptance_recorded or self.accepted is None)
-        return None
+        def show(words: str) -> None:
+            self._stand(Stage.OFFERS, State.OFFERED, words)
 
-    async def _settle(self) -> ApplicationEnding:
-        assert self.accepted is not None
+        if await self.offers.until_accepted(show):
+            return None
+        return ApplicationEnding(State.EXPIRED, ("OFFER_EXPIRED",))
+
+    async def _settle(self) -> ApplicationEnding | None:
+        assert self.offers.accepted is not None
         self.settling = True
         self._stand(Stage.SETTLEMENT, State.SETTLING, "Settling on chain; waiting for finality.")
-        settled = await settle(self.application, self.accepted)
+        settled = await settle(self.application, self.offers.accepted, self.offers.round)
         if settled.state is SettlementState.FINAL:
             return ApplicationEnding(State.FUNDED, (), settled.loan_id, settled.tx_hash)
-        return ending_of_failure(settled.reason or "SETTLEMENT_FAILED")
+        ending = ending_of_failure(settled.reason or "SETTLEMENT_FAILED")
+        if not settled.reopened:
+            return ending
+        self.settling = False
+        words = "The lender did not stand by its offer; no funds have moved. Asking lenders again."
+        self._stand(Stage.OFFERS, State.PROCESSING, words)
+        return None if await self.offers.collect_anew() else ending
 
     async def _close(self, ending: ApplicationEnding) -> ApplicationOutcome:
         self.closing = True
+        self.offers.close()
         await workflow.wait_condition(workflow.all_handlers_finished)
         # Booking the loan and withdrawing close the application in their own transactions.
         if ending.state not in (State.FUNDED, State.WITHDRAWN):

@@ -127,7 +127,7 @@ class SettlementWorkflow:
     async def _fail(self, reason: str) -> SettlementOutcome:
         outcome: SettlementOutcome = await workflow.execute_local_activity_method(
             LoanBookActivities.fail_settlement,
-            args=[self.order.application, reason],
+            args=[self.order.application, self.order.offer_id, reason],
             summary="Void the ledger entry and record the failure",
             **OWN_DATABASE,
         )

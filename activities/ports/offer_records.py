@@ -22,9 +22,18 @@ class OfferRecords(Protocol):
         ...
 
     async def record_search(
-        self, application: ApplicationRef, answers: Sequence[ProviderAnswer]
+        self, application: ApplicationRef, answers: Sequence[ProviderAnswer], round_: int = 1
     ) -> OfferBook:
-        """Keep the offers and the reasons for those that are missing."""
+        """Keep the offers and the reasons for those that are missing.
+
+        The first record of a round stands. A lender's newer quotes replace its open ones; those of
+        a lender that is missing this time stand until they expire. Nothing is changed once an
+        offer is accepted.
+        """
+        ...
+
+    async def expire_offers(self, application: ApplicationRef, moment: str) -> OfferBook:
+        """Mark open offers that have expired by this moment (ISO 8601); what is still open."""
         ...
 
     async def record_acceptance(self, application: ApplicationRef, request: AcceptOffer) -> None:

@@ -76,11 +76,15 @@ class LoanBook(Protocol):
         """Clear the ledger, book the loan, close the application as funded."""
         ...
 
-    async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
-        """Void what was pending and close the application; may be repeated.
+    async def fail_settlement(
+        self, application: ApplicationRef, offer_id: str, reason: str
+    ) -> SettlementOutcome:
+        """Void what was pending and close the application, or reopen it for new quotes.
 
-        Returns the state SIGNED and changes nothing while signed bytes could still mine, unless
-        `reason` says that the chain itself has ruled that out.
+        It is reopened when the lender of this offer did not stand by it before anything was signed
+        by anybody but the borrower, and lenders may be asked again. May be repeated. Returns the
+        state SIGNED and changes nothing while signed bytes could still mine, unless `reason` says
+        that the chain itself has ruled that out.
         """
         ...
 

@@ -83,6 +83,27 @@ class Transaction:
             new_id("evt"), key, {"subject_id": subject_id, **detail},
         )  # fmt: skip
 
+    async def record_each(
+        self,
+        actor: str,
+        action: str,
+        subject_id: str,
+        details: Sequence[dict[str, Any]],
+        *,
+        key: str,
+    ) -> None:
+        """As `record`, once for each of the details, in their order."""
+        await self._connection.execute(
+            "WITH told AS (SELECT * FROM unnest($5::jsonb[], $6::text[])"
+            " WITH ORDINALITY AS each (detail, event_id, position)),"
+            " audit AS (INSERT INTO audit_log (tenant_id, actor, action, subject_id, detail)"
+            " SELECT $1, $2, $3, $4, detail FROM told ORDER BY position) "
+            "INSERT INTO outbox (event_id, tenant_id, key, type, data) SELECT event_id, $1, $7, $3,"
+            " jsonb_build_object('subject_id', $4::text) || detail FROM told ORDER BY position",
+            self.tenant_id, actor, action, subject_id, list(details),
+            [new_id("evt") for _ in details], key,
+        )  # fmt: skip
+
 
 class Session:
     """One connection; its lock and everything it was told end with it."""

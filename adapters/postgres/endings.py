@@ -25,7 +25,7 @@ async def end(
     Open offers and reviews are closed with it, and what the lender had committed is released.
     Conflict APPLICATION_CLOSED if it has ended before.
     """
-    await close_offers(tx, application_id, expired=ending.state is State.EXPIRED)
+    await close_offers(tx, application_id)
     await _close_reviews(tx, application_id)
     await _release_commitment(tx, application_id)
     await move(
@@ -67,12 +67,12 @@ async def owed(tx: Transaction, application_id: str) -> NoticeRef | None:
     return _ref(tx, application_id, row) if row else None
 
 
-async def close_offers(tx: Transaction, application_id: str, *, expired: bool = False) -> None:
+async def close_offers(tx: Transaction, application_id: str) -> None:
     """Offers nobody has accepted are no longer open."""
     await tx.execute(
-        "UPDATE offers SET status = $3 WHERE tenant_id = $1 AND application_id = $2"
+        "UPDATE offers SET status = 'withdrawn' WHERE tenant_id = $1 AND application_id = $2"
         " AND status = 'open'",
-        tx.tenant_id, application_id, "expired" if expired else "withdrawn",
+        tx.tenant_id, application_id,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from adapters.postgres import ledger
 from adapters.postgres.database import Database, Transaction
 from adapters.postgres.endings import close_offers, end
 from adapters.postgres.movement import move, state_of
+from adapters.postgres.reopening import reopen
 from models.domain.application import (
     TERMINAL_STATES,
     ApplicationRef,
@@ -85,7 +86,9 @@ class PostgresLoanBook:
             failpoint("settlement.loan_uncommitted")
         return SettlementOutcome(SettlementState.FINAL, observed.tx_hash, loan_id)
 
-    async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
+    async def fail_settlement(
+        self, application: ApplicationRef, offer_id: str, reason: str
+    ) -> SettlementOutcome:
         application_id = application.application_id
         async with self._database.transaction(application.tenant_id) as tx:
             # Nothing is signed while this lock is held, nor once the application is closed.
@@ -102,6 +105,8 @@ class PostgresLoanBook:
             if state in TERMINAL_STATES:
                 # Failed before, or withdrawn while nothing was signed.
                 return SettlementOutcome(SettlementState.FAILED, tx_hash, reason=reason)
+            if settlement is None and await reopen(tx, application_id, offer_id, reason):
+                return SettlementOutcome(SettlementState.FAILED, reason=reason, reopened=True)
             if settlement is not None:
                 await tx.execute(
                     "UPDATE settlements SET state = 'failed', failure = $3,"

@@ -114,6 +114,8 @@ class PostgresChainRecords:
                 return known
             if state is not State.SETTLING or await _is_adopted(tx, settlement_id):
                 raise Conflict("SETTLEMENT_CLOSED", application_id)
+            # Whoever reopens the application voids the acceptance under the same lock.
+            await _accepted_offer(tx, order)
             transaction = sign(await self._take_nonce(tx, chain_nonce))
             await tx.execute(
                 "INSERT INTO chain_attempts (tenant_id, chain_id, tx_hash, settlement_id, sender,"

@@ -33,6 +33,7 @@ ACTIVITIES: Final = frozenset(
         "collect_offers",
         "conclude_verification",
         "decide_credit",
+        "expire_offers",
         "expire_verification",
         "fail_settlement",
         "follow_settlement",

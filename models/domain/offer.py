@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+# How often lenders are asked for one application: a lender that never stands by its quotes, or an
+# applicant who is never content, must not keep the others quoting for ever.
+MAX_ROUNDS: Final = 5
 
 
 class OfferStatus(StrEnum):
@@ -133,7 +138,7 @@ class ProviderAnswer:
 
 @dataclass(frozen=True, slots=True)
 class OfferSummary:
-    """What the workflow keeps of an offer: enough to validate an acceptance without I/O."""
+    """What the workflow keeps of an open offer: enough to validate an acceptance without I/O."""
 
     offer_id: str
     provider_id: str
@@ -156,15 +161,25 @@ class AcceptOffer:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchAgain:
+    """The update by which lenders are asked once more; asking for a round twice asks once."""
+
+    round: int
+    asked_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class OfferBook:
-    """The offers, best first (lowest APR), and why others are missing.
+    """The open offers, best first (lowest APR), and why others are missing.
 
     `accepted` is the acceptance on record: there is one when the stage is gone through again.
+    `round` counts the searches, the first of which is 1.
     """
 
     offers: tuple[OfferSummary, ...]
     missing: tuple[ProviderAnswer, ...] = ()
     accepted: AcceptOffer | None = None
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from models.domain.application import ApplicationEnding, ApplicationRef, State
-from models.domain.offer import Acceptance
+from models.domain.offer import MAX_ROUNDS, Acceptance
 
 
 class SettlementState(StrEnum):
@@ -79,17 +80,31 @@ class FinalitySignal:
 
 @dataclass(frozen=True, slots=True)
 class SettlementOutcome:
-    """How a settlement ended; `reason` is set when it failed."""
+    """How a settlement ended; `reason` is set when it failed.
+
+    `reopened`: its lender did not stand by the offer before anything was signed, so the application
+    goes on with new quotes.
+    """
 
     state: SettlementState
     tx_hash: str | None = None
     loan_id: str | None = None
     reason: str | None = None
+    reopened: bool = False
 
 
 # Why a settlement may fail; other codes come from lenders and the contract.
 TRANSACTION_REVERTED = "TRANSACTION_REVERTED"
 REFERENCE_ALREADY_SETTLED = "REFERENCE_ALREADY_SETTLED"
+
+
+# What a lender may answer instead of confirming its offer, so that others may be asked for theirs.
+_NOT_STOOD_BY: Final = frozenset({"QUOTE_EXPIRED", "TERMS_CHANGED"})
+
+
+def reopens(reason: str, round_: int) -> bool:
+    """Whether lenders are asked again after this failure; nothing may have been signed."""
+    return reason in _NOT_STOOD_BY and round_ < MAX_ROUNDS
 
 
 def ending_of_failure(reason: str) -> ApplicationEnding:

@@ -24,9 +24,10 @@ def text(*, nullable: bool = False, index: bool = False) -> Any:
     return Field(sa_type=sa.Text, nullable=nullable, index=index)
 
 
-def whole(*, nullable: bool = False) -> Any:
-    """A 64-bit integer: minor units, basis points, counts."""
-    return Field(sa_type=sa.BigInteger, nullable=nullable)
+def whole(*, nullable: bool = False, default: int | None = None) -> Any:
+    """A 64-bit integer: minor units, basis points, counts; `default` is what earlier rows have."""
+    extra = {} if default is None else {"sa_column_kwargs": {"server_default": str(default)}}
+    return Field(sa_type=sa.BigInteger, nullable=nullable, **extra)  # type: ignore[call-overload]
 
 
 def units() -> Any:

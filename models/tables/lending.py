@@ -45,7 +45,10 @@ class AssessmentRow(SQLModel, table=True):
 
 
 class OfferSearchRow(SQLModel, table=True):
-    """A search over all lenders: once per application; `missing` says why others did not offer."""
+    """The newest search over all lenders; `missing` says why others did not offer.
+
+    `round` counts the searches of an application.
+    """
 
     __tablename__ = "offer_searches"
 
@@ -53,6 +56,7 @@ class OfferSearchRow(SQLModel, table=True):
     application_id: str = text_key()
     missing: list[dict[str, Any]] = document()
     searched_at: datetime = moment(default_now=True)
+    round: int = whole(default=1)
 
 
 class OfferRow(SQLModel, table=True):
@@ -94,6 +98,7 @@ class OfferRow(SQLModel, table=True):
     accepted_by: str | None = text(nullable=True)
     expires_at: datetime = moment()
     created_at: datetime = moment(default_now=True)
+    round: int = whole(default=1)
 
 
 class LoanRow(SQLModel, table=True):

@@ -46,12 +46,22 @@ def secure(
         )
 
 
+def widen(grants: Grants) -> None:
+    """Give roles more on tables that are secured already (declared as WIDER)."""
+    for table, by_role in grants.items():
+        _grant(table, by_role)
+
+
 def _isolate(table: str, by_role: tuple[str, str, str]) -> None:
     """One tenant sees and writes its own rows only; without a tenant set, none at all."""
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
     own = "tenant_id = current_setting('app.tenant_id', true)"
     op.execute(f"CREATE POLICY own_tenant ON {table} USING ({own}) WITH CHECK ({own})")
+    _grant(table, by_role)
+
+
+def _grant(table: str, by_role: tuple[str, str, str]) -> None:
     for role, privileges in zip(ROLES, by_role, strict=True):
         if privileges:
             op.execute(f"GRANT {privileges} ON {table} TO {role}")

@@ -218,5 +218,7 @@ class Book:
     ) -> SettlementOutcome:
         return SettlementOutcome(SettlementState.FINAL, observed.tx_hash, "loan_1")
 
-    async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
+    async def fail_settlement(
+        self, application: ApplicationRef, offer_id: str, reason: str
+    ) -> SettlementOutcome:
         return SettlementOutcome(SettlementState.FAILED, None, None, reason)

@@ -46,10 +46,14 @@ class MemoryRecords:
         return self.searched
 
     async def record_search(
-        self, application: ApplicationRef, answers: Sequence[ProviderAnswer]
+        self, application: ApplicationRef, answers: Sequence[ProviderAnswer], round_: int = 1
     ) -> OfferBook:
         self.answers = list(answers)
         self.searched = OfferBook((), tuple(each for each in answers if each.quote is None))
+        return self.searched
+
+    async def expire_offers(self, application: ApplicationRef, moment: str) -> OfferBook:
+        assert self.searched is not None
         return self.searched
 
     async def record_acceptance(self, application: ApplicationRef, request: AcceptOffer) -> None:
@@ -133,7 +137,7 @@ async def test_a_lender_that_fails_is_named_and_costs_nobody_the_others_offers(
     bank: WillingBank, reason: str
 ) -> None:
     records, good = MemoryRecords(), WillingBank("good")
-    book = await searching(records, bank, good, deadline_s=0.05).collect_offers(APPLICATION)
+    book = await searching(records, bank, good, deadline_s=0.05).collect_offers(APPLICATION, 1)
     assert records.answers == [
         ProviderAnswer("bad", None, reason),
         ProviderAnswer("good", good.quote(0)),
@@ -145,13 +149,13 @@ async def test_one_deadline_holds_for_all() -> None:
     records = MemoryRecords()
     banks = [SilentBank(f"silent-{number}") for number in range(20)]
     async with asyncio.timeout(2):  # one after the other would take four seconds
-        await searching(records, *banks, deadline_s=0.2).collect_offers(APPLICATION)
+        await searching(records, *banks, deadline_s=0.2).collect_offers(APPLICATION, 1)
     assert {each.reason for each in records.answers} == {"DEADLINE_EXCEEDED"}
 
 
 async def test_lenders_are_told_what_they_need_and_no_personal_data() -> None:
     bank = WillingBank()
-    await searching(MemoryRecords(), bank).collect_offers(APPLICATION)
+    await searching(MemoryRecords(), bank).collect_offers(APPLICATION, 1)
     assert bank.asked == [
         QuoteRequest(
             tenant_id="tenant-1",
@@ -171,7 +175,7 @@ async def test_lenders_are_told_what_they_need_and_no_personal_data() -> None:
 
 async def test_every_quote_of_a_lender_is_kept() -> None:
     records, bank = MemoryRecords(), WillingBank(quotes=2)
-    await searching(records, bank).collect_offers(APPLICATION)
+    await searching(records, bank).collect_offers(APPLICATION, 1)
     assert [each.quote for each in records.answers] == [bank.quote(0), bank.quote(1)]
 
 
@@ -187,25 +191,25 @@ class RepeatingBank(WillingBank):
 
 async def test_repeated_offers_are_one_and_the_first_is_kept() -> None:
     records, bank = MemoryRecords(), RepeatingBank()
-    await searching(records, bank).collect_offers(APPLICATION)
+    await searching(records, bank).collect_offers(APPLICATION, 1)
     assert [each.quote for each in records.answers] == [bank.quote(0), bank.quote(1)]
 
 
 async def test_lenders_that_name_their_quotes_alike_are_not_confused() -> None:
     records, banks = MemoryRecords(), [WillingBank("one"), WillingBank("two")]
-    await searching(records, *banks).collect_offers(APPLICATION)
+    await searching(records, *banks).collect_offers(APPLICATION, 1)
     assert [each.quote for each in records.answers] == [bank.quote(0) for bank in banks]
 
 
 async def test_a_search_on_record_stands_and_asks_nobody() -> None:
     records, bank = MemoryRecords(), WillingBank()
     records.searched = OfferBook(())
-    assert await searching(records, bank).collect_offers(APPLICATION) == OfferBook(())
+    assert await searching(records, bank).collect_offers(APPLICATION, 1) == OfferBook(())
     assert bank.asked == []
 
 
 async def test_no_lenders_find_nothing() -> None:
-    assert await searching(MemoryRecords()).collect_offers(APPLICATION) == OfferBook(())
+    assert await searching(MemoryRecords()).collect_offers(APPLICATION, 1) == OfferBook(())
 
 
 async def test_an_acceptance_is_recorded_as_it_was_made() -> None:

@@ -242,5 +242,5 @@ async def test_the_loan_book_has_the_last_word() -> None:
     observed = FinalitySignal(OUR_HASH, 41, "0x" + "b7" * 32, 3, succeeded=True)
     booked = await activities.book_loan(APPLICATION, observed)
     assert booked == SettlementOutcome(SettlementState.FINAL, OUR_HASH, "loan_1")
-    failed = await activities.fail_settlement(APPLICATION, "TERMS_CHANGED")
+    failed = await activities.fail_settlement(APPLICATION, "off_1", "TERMS_CHANGED")
     assert failed == SettlementOutcome(SettlementState.FAILED, None, None, "TERMS_CHANGED")

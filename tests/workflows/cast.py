@@ -206,7 +206,9 @@ class Books:
         return SettlementOutcome(SettlementState.FINAL, observed.tx_hash, "loan_1")
 
     @activity.defn(name="fail_settlement")
-    async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
+    async def fail_settlement(
+        self, application: ApplicationRef, offer_id: str, reason: str
+    ) -> SettlementOutcome:
         self.calls.append("fail_settlement")
         self.failures.append(reason)
         return SettlementOutcome(SettlementState.FAILED, None, None, reason)
@@ -308,11 +310,25 @@ class Ended(Books):
         raise Conflict("APPLICATION_CLOSED", request.subject_id)
 
 
+class Reopening(Books):
+    """Reopens an application whose lender did not stand by its offer."""
+
+    @activity.defn(name="fail_settlement")
+    async def fail_settlement(
+        self, application: ApplicationRef, offer_id: str, reason: str
+    ) -> SettlementOutcome:
+        self.calls.append("fail_settlement")
+        self.failures.append(reason)
+        return SettlementOutcome(SettlementState.FAILED, None, None, reason, reopened=True)
+
+
 class SlowSigner(Books):
     """An attempt we took for refused had signed after all: the settlement cannot fail."""
 
     @activity.defn(name="fail_settlement")
-    async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
+    async def fail_settlement(
+        self, application: ApplicationRef, offer_id: str, reason: str
+    ) -> SettlementOutcome:
         self.calls.append("fail_settlement")
         return SettlementOutcome(SettlementState.SIGNED, TX_HASH)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -69,11 +70,18 @@ class OneLender:
         self.accepted: list[AcceptOffer] = []
 
     @activity.defn(name="collect_offers")
-    async def collect_offers(self, application: ApplicationRef) -> OfferBook:
+    async def collect_offers(self, application: ApplicationRef, round_: int) -> OfferBook:
         self.calls.append("collect_offers")
-        book = OfferBook(await self.offers(application))
+        book = OfferBook(await self.offers(application), round=round_)
         self.books[application.application_id] = book
         return book
+
+    @activity.defn(name="expire_offers")
+    async def expire_offers(self, application: ApplicationRef, moment: str) -> OfferBook:
+        self.calls.append("expire_offers")
+        book = self.books[application.application_id]
+        still_open = tuple(each for each in book.offers if each.expires_at > moment)
+        return replace(book, offers=still_open)
 
     async def offers(self, application: ApplicationRef) -> tuple[OfferSummary, ...]:
         """Best first."""
@@ -130,7 +138,7 @@ class NoLender(OneLender):
         return ()
 
     @activity.defn(name="collect_offers")
-    async def collect_offers(self, application: ApplicationRef) -> OfferBook:
+    async def collect_offers(self, application: ApplicationRef, round_: int) -> OfferBook:
         self.calls.append("collect_offers")
         return OfferBook((), (ProviderAnswer("bank-1", None, "NOT_OFFERED"),))
 
@@ -290,6 +298,18 @@ class ExpiredQuote(RefusingLender):
 
 class ChangedTerms(RefusingLender):
     code = "TERMS_CHANGED"
+
+
+class ChangesTermsOnce(PromptChain):
+    """The lender does not stand by the first offer that is accepted, and by the next one does."""
+
+    @activity.defn(name="submit_settlement")
+    async def submit_settlement(self, order: SettlementOrder) -> SubmittedTransaction:
+        if not self.orders:
+            self.calls.append("submit_settlement")
+            self.orders.append(order)
+            raise Permanent("TERMS_CHANGED", "the lender wants more")
+        return await super().submit_settlement(order)
 
 
 class StumblingChain(PromptChain):

@@ -31,12 +31,13 @@ async def test_nobody_accepts_and_the_last_offer_ends_the_wait(world: World) -> 
             datetime.fromisoformat(each.expires_at) for each in world.offers(application)
         )
         history = await world.application(application).fetch_history()
-        fired_at = next(
+        fired_at = [
             event.event_time.ToDatetime(last.tzinfo)
             for event in history.events
             if event.HasField("timer_fired_event_attributes")
-        )
-        assert first < last <= fired_at < last + timedelta(seconds=5)
+        ]
+        for expires_at, noticed_at in zip((first, last), fired_at, strict=True):
+            assert expires_at <= noticed_at < expires_at + timedelta(seconds=5)
         assert (outcome.state, outcome.reasons) == (State.EXPIRED, ("OFFER_EXPIRED",))
         assert world.books.endings == [ApplicationEnding(State.EXPIRED, ("OFFER_EXPIRED",))]
         assert "submit_settlement" not in world.calls

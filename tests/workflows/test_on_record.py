@@ -61,7 +61,7 @@ class ClosedBeforeOffers(OneLender):
     """A regular activity finds the application closed."""
 
     @activity.defn(name="collect_offers")
-    async def collect_offers(self, application: ApplicationRef) -> OfferBook:
+    async def collect_offers(self, application: ApplicationRef, round_: int) -> OfferBook:
         raise closed(application)
 
 
@@ -69,7 +69,9 @@ class ClosedBeforeFailing(Books):
     """A settlement that fails finds the application closed."""
 
     @activity.defn(name="fail_settlement")
-    async def fail_settlement(self, application: ApplicationRef, reason: str) -> SettlementOutcome:
+    async def fail_settlement(
+        self, application: ApplicationRef, offer_id: str, reason: str
+    ) -> SettlementOutcome:
         raise closed(application)
 
 
@@ -142,7 +144,7 @@ class AcceptedBefore(OneLender):
     """The acceptance is on record already when the offers are collected."""
 
     @activity.defn(name="collect_offers")
-    async def collect_offers(self, application: ApplicationRef) -> OfferBook:
+    async def collect_offers(self, application: ApplicationRef, round_: int) -> OfferBook:
         offers: tuple[OfferSummary, ...] = await self.offers(application)
         accepted = acceptance_of(application, offers[0], await self.clock())
         return OfferBook(offers, (), accepted)

@@ -48,7 +48,12 @@ from models.domain.offer import (
 )
 from models.domain.risk import Assessment, clipped_score, unclipped_score
 from models.domain.screening import ScreeningResult, ScreeningStatus
-from models.domain.settlement import FinalitySignal, SettlementOrder, SignedTransaction
+from models.domain.settlement import (
+    FinalitySignal,
+    SettlementOrder,
+    SettlementOutcome,
+    SignedTransaction,
+)
 from models.domain.writes import StoredAnswer, WriteKey
 from sandbox.services.postgres import Postgres
 from sandbox.services.state_dir import hold
@@ -319,6 +324,14 @@ class Lending:
         return await self.offers.record_search(
             ref, [ProviderAnswer(quote.provider_id, quote) for quote in quotes]
         )
+
+    async def failing(self, ref: ApplicationRef, reason: str) -> SettlementOutcome:
+        """The settlement of whatever offer was accepted fails."""
+        offer_id = await self.value(
+            "SELECT accepted_offer_id FROM applications WHERE application_id = $1",
+            ref.application_id,
+        )
+        return await self.loans.fail_settlement(ref, offer_id or "", reason)
 
     def accepting(self, ref: ApplicationRef, book: OfferBook, position: int = 0) -> AcceptOffer:
         offer = book.offers[position]

@@ -274,7 +274,7 @@ async def test_a_reverted_settlement_is_reversed_once_nobody_can_relay_it(lane: 
         await _lender_listed(lane, 1)
         await lane.mine()
     assert not resolved.succeeded
-    failed = await lane.lending.loans.fail_settlement(order.application, "TRANSACTION_REVERTED")
+    failed = await lane.lending.failing(order.application, "TRANSACTION_REVERTED")
     assert failed.state is SettlementState.FAILED
     assert await lane.paid() == before
     assert await lane.entries(order) == {

@@ -106,7 +106,7 @@ async def test_a_withdrawn_loan_holds_no_commitment(lending: Any) -> None:
     assert await offers_of(lending, ref) == ["withdrawn"]
     with pytest.raises(Conflict, match="SETTLEMENT_CLOSED"):
         await lending.settlements().record_confirmation(order, SIGNATURE)
-    settled = await lending.loans.fail_settlement(ref, "SETTLEMENT_CLOSED")
+    settled = await lending.failing(ref, "SETTLEMENT_CLOSED")
     assert settled.state is SettlementState.FAILED
     assert await state_of(lending, ref) == ("withdrawn", ["WITHDRAWN_BY_APPLICANT"])
 

@@ -218,7 +218,7 @@ async def book_loan(lending: Any, ref: Any) -> Step:
 @step
 async def fail_settlement(lending: Any, ref: Any) -> Step:
     await lending.signed(ref)
-    return lambda: lending.loans.fail_settlement(ref, "TRANSACTION_REVERTED")
+    return lambda: lending.failing(ref, "TRANSACTION_REVERTED")
 
 
 @step

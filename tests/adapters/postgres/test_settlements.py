@@ -241,13 +241,13 @@ async def test_signed_bytes_are_never_given_up_but_by_the_chain(lending: Any) ->
     ref = await lending.application()
     attempt = await lending.signed(ref)
     before = await lending.contents(ref.tenant_id)
-    undecided = await lending.loans.fail_settlement(ref, "SETTLEMENT_FAILED")
+    undecided = await lending.failing(ref, "SETTLEMENT_FAILED")
     assert (undecided.state, undecided.tx_hash) == (
         SettlementState.SIGNED,
         attempt.transaction.tx_hash,
     )
     assert await lending.contents(ref.tenant_id) == before
-    outcome = await lending.loans.fail_settlement(ref, "TRANSACTION_REVERTED")
+    outcome = await lending.failing(ref, "TRANSACTION_REVERTED")
     assert (outcome.state, outcome.tx_hash) == (
         SettlementState.FAILED,
         attempt.transaction.tx_hash,
@@ -263,7 +263,7 @@ async def test_signed_bytes_are_never_given_up_but_by_the_chain(lending: Any) ->
 async def test_a_failure_before_signing_releases_the_commitment(lending: Any) -> None:
     order = await lending.confirmed(await lending.application())
     ref = order.application
-    outcome = await lending.loans.fail_settlement(ref, "LENDER_SIGNATURE_INVALID")
+    outcome = await lending.failing(ref, "LENDER_SIGNATURE_INVALID")
     assert (outcome.state, outcome.tx_hash) == (SettlementState.FAILED, None)
     assert await entries(lending, ref.tenant_id) == {"commitment": "final", "release": "final"}
     assert not await lending.value(
@@ -275,9 +275,9 @@ async def test_a_failure_before_signing_releases_the_commitment(lending: Any) ->
 async def test_a_failure_is_recorded_once(lending: Any, signed: bool) -> None:
     ref = await lending.application()
     await (lending.signed(ref) if signed else lending.confirmed(ref))
-    first = await lending.loans.fail_settlement(ref, "TRANSACTION_REVERTED")
+    first = await lending.failing(ref, "TRANSACTION_REVERTED")
     before = await lending.contents(ref.tenant_id)
-    assert await lending.loans.fail_settlement(ref, "TRANSACTION_REVERTED") == first
+    assert await lending.failing(ref, "TRANSACTION_REVERTED") == first
     assert await lending.contents(ref.tenant_id) == before
 
 
@@ -287,7 +287,7 @@ async def test_nothing_is_signed_after_the_settlement_failed(lending: Any) -> No
     order = await lending.confirmed(await lending.application())
     records = lending.settlements(sender)
     quote = await records.accepted_quote(order)
-    await lending.loans.fail_settlement(order.application, "LENDER_SIGNATURE_INVALID")
+    await lending.failing(order.application, "LENDER_SIGNATURE_INVALID")
     with pytest.raises(Conflict, match="SETTLEMENT_CLOSED"):
         await records.persist_attempt(order, quote, 0, lending.signer(sender))
     await lending.endings.close(order.application, ApplicationEnding(State.REJECTED, ()))
@@ -317,7 +317,7 @@ async def test_a_funded_application_cannot_be_closed_otherwise(lending: Any) -> 
     with pytest.raises(InvariantViolated, match="APPLICATION_ENDED_TWICE"):
         await lending.endings.close(ref, ApplicationEnding(State.REJECTED, ()))
     with pytest.raises(InvariantViolated):
-        await lending.loans.fail_settlement(ref, "TRANSACTION_REVERTED")
+        await lending.failing(ref, "TRANSACTION_REVERTED")
     assert await entries(lending, ref.tenant_id) == {
         "commitment": "final", "disbursement": "final", "release": "final",
     }  # fmt: skip

@@ -1,22 +1,27 @@
-"""Offers: rounds of a search, what an applicant rejects, searches without an application."""
+"""Offers: rounds of a search, what an applicant rejects, what its lender does not stand by."""
 
 from __future__ import annotations
 
-from models.tables.row_security import CrossTenant, Directory, Grants, secure
+import sqlalchemy as sa
+from alembic import op
+
+from models.tables.row_security import Grants, widen
 
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-GRANTS: Grants = {}
-CROSS_TENANT: CrossTenant = ()
-DIRECTORY: Directory = ()
-SHARED: tuple[str, ...] = ()
+# What these tables' roles may do beside what they might before.
+WIDER: Grants = {"offer_searches": ("UPDATE", "", "")}
 
 
 def upgrade() -> None:
-    secure(GRANTS, CROSS_TENANT, DIRECTORY, SHARED)
+    for table in ("offer_searches", "offers"):
+        op.add_column(
+            table, sa.Column("round", sa.BigInteger(), server_default="1", nullable=False)
+        )
+    widen(WIDER)
 
 
 def downgrade() -> None:
