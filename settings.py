@@ -349,6 +349,13 @@ class LiveSettings(Section):
     replay_hours: float = Field(default=24.0, ge=1, le=720)
 
 
+class OffersSettings(Section):
+    """Searches by criteria: how long lenders have, and how long their answers are remembered."""
+
+    search_deadline_ms: int = Field(default=500, ge=50, le=30_000)
+    cache_ttl_s: float = Field(default=30.0, ge=0, le=300)
+
+
 class EgressSettings(Section):
     """Where requests may go whose address a tenant names: https to the public internet, and more.
 
@@ -393,6 +400,7 @@ class Settings(BaseSettings):
     rules_path: Path = ROOT / "models/policy/rules"
     model_path: Path = ROOT / "models/risk/artifacts"
     offers_deadline_s: float = Field(default=5.0, gt=0, le=60)
+    offers: OffersSettings = OffersSettings()
     kafka: KafkaSettings | None = None
     cache: CacheSettings | None = None
     rate_limit: RateLimitSettings = RateLimitSettings()

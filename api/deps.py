@@ -22,11 +22,13 @@ from adapters.chain.eip712 import (
     acceptance_digest,
     acceptance_typed_data,
     checksum,
+    loan_reference,
     signed_by,
     wallet_ownership_digest,
     wallet_ownership_typed_data,
 )
 from adapters.identity.verifier_mapping import parse_callback
+from adapters.offer_search import ConcurrentOfferSearch
 from adapters.postgres import graph_views
 from adapters.postgres.applications import PostgresApplications
 from adapters.postgres.callbacks import PostgresCallbacks
@@ -35,6 +37,7 @@ from adapters.postgres.graph_views import GraphSnapshot, PostgresGraph
 from adapters.postgres.graph_views import Source as GraphSource
 from adapters.postgres.idempotency import IdempotentWrites
 from adapters.postgres.information import AnsweredRequest, PostgresInformation
+from adapters.postgres.offer_views import PostgresOffers
 from adapters.postgres.reviews import PostgresReviewRecords
 from adapters.rate_limit.memory import MemoryTokenStore
 from adapters.strict_json import parse_object
@@ -58,8 +61,8 @@ __all__ = [
     "CALLBACK_TOLERANCE_S", "AnsweredRequest", "Caller", "GraphSnapshot", "GraphSource",
     "IdempotencyKey", "MemoryTokenStore", "PostgresGraph", "Services",
     "StrictRoute", "Wired", "acceptance_digest", "acceptance_typed_data", "answer_once",
-    "checksum", "graph_views", "parse_callback", "parse_object", "replay", "signed_by",
-    "verify_callback",
+    "checksum", "graph_views", "loan_reference", "parse_callback", "parse_object", "replay",
+    "signed_by", "verify_callback",
     "wallet_ownership_digest", "wallet_ownership_typed_data", "write_key",
 ]  # fmt: skip
 
@@ -76,6 +79,9 @@ class Services:
     applications: PostgresApplications
     reviews: PostgresReviewRecords
     information: PostgresInformation
+    offers: PostgresOffers
+    offer_search: ConcurrentOfferSearch
+    search_deadline_s: float  # for all lenders of one search together
     callbacks: PostgresCallbacks
     graph: PostgresGraph
     graphql_introspection: bool

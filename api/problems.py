@@ -13,13 +13,17 @@ from typing import Any, Final
 from api.errors import HTTP_REFUSALS, TITLES, TYPE_PREFIX
 
 ANYWHERE: Final = ""
-WRITES: Final = r"(POST|PUT|PATCH|DELETE) (/api/v1/|/auth/register)"
+# A search may be repeated as it is: it takes no key.
+WRITES: Final = r"(POST|PUT|PATCH|DELETE) (/api/v1/(?!offers/search\Z)|/auth/register)"
 BODIES: Final = r"(POST|PUT|PATCH) "
 COUNTED: Final = r"(?!GET /(healthz|readyz|metrics)\Z)"
 NO_OPERATION: Final = r"(?!)"  # refused by the server before it is known what was asked
 APPLY: Final = r"POST /api/v1/applications\Z"
 OWN: Final = r"POST /api/v1/applications/\{application_id\}/"
-ACCEPT: Final = OWN + r"accept\Z"
+OFFER: Final = r"POST /api/v1/offers/\{offer_id\}/"
+ACCEPT: Final = rf"{OWN}accept\Z|{OFFER}accept\Z"
+REJECT: Final = OFFER + r"reject\Z"
+SEARCH: Final = r"POST /api/v1/offers/search\Z"
 WITHDRAW: Final = OWN + r"withdraw\Z"
 INFORM: Final = OWN + r"information\Z"
 REVIEWS: Final = r"POST /api/v1/reviews/\{review_id\}/"
@@ -33,7 +37,7 @@ REGISTER: Final = r"POST /auth/register"
 INVITATIONS: Final = rf"{REGISTER}|POST /api/v1/invitations/\{{invitation_id\}}"
 API_KEYS: Final = r"POST /api/v1/service-accounts/\{service_account_id\}/keys"
 ACCOUNT_STATUS: Final = r"POST /api/v1/accounts/\{user_id\}/status"
-BY_UPDATE: Final = f"{ACCEPT}|{WITHDRAW}|{REVIEWS}"
+BY_UPDATE: Final = f"{ACCEPT}|{WITHDRAW}|{REVIEWS}|{SEARCH}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +117,13 @@ CATALOGUE: Final[tuple[Published, ...]] = (
     Published("OWN_ACCOUNT", 409, ACCOUNT_STATUS, "Ask another administrator."),
     Published("TENANT_RESERVED", 409, r"POST /api/v1/tenants", "Choose another name."),
     Published("REQUEST_IN_FLIGHT", 409, WRITES, "Wait a moment and repeat it under the same key."),
-    Published("ALREADY_ACCEPTED", 409, f"{ACCEPT}|{WITHDRAW}", "Follow the application instead."),
+    Published("ALREADY_ACCEPTED", 409, f"{ACCEPT}|{WITHDRAW}|{SEARCH}",
+              "Follow the application instead."),
     Published("OFFER_EXPIRED", 409, ACCEPT, "Choose another offer, or apply again."),
-    Published("OFFER_NOT_OPEN", 409, ACCEPT, "Choose an offer that is open."),
+    Published("OFFER_NOT_OPEN", 409, f"{ACCEPT}|{REJECT}", "Choose an offer that is open."),
     Published("APPLICATION_NOT_WAITING", 409, BY_UPDATE, "Look at the application's state."),
-    Published("APPLICATION_CLOSED", 409, f"{OWN}|{REVIEWS}", "Apply again; what ended stays so."),
+    Published("APPLICATION_CLOSED", 409, f"{OWN}|{REVIEWS}|{OFFER}|{SEARCH}",
+              "Apply again; what ended stays so."),
     Published("SETTLEMENT_SIGNED", 409, WITHDRAW, "The loan is being paid out; repay it."),
     Published("INFORMATION_REQUEST_CLOSED", 409, INFORM, "Nothing: it is no longer waited for."),
     Published("REVIEW_NOT_OPEN", 409, REVIEWS, "Show the review: somebody has decided it."),
@@ -138,7 +144,8 @@ CATALOGUE: Final[tuple[Published, ...]] = (
     Published("ROLE_NOT_YOURS_TO_GIVE", 422, r"POST /api/v1/(invitations|service-accounts)\Z",
               "Name roles of staff, or of services."),
     Published("USER_ID_MISSING", 422, APPLY, "Name the person in `user_id`."),
-    Published("CURRENCY_NOT_SETTLED", 422, APPLY, "Apply in a currency that is paid out here."),
+    Published("CURRENCY_NOT_SETTLED", 422, f"{APPLY}|{SEARCH}",
+              "Apply in a currency that is paid out here."),
     Published("WALLET_PROOF_INVALID", 422, APPLY, "Sign `WalletOwnership` anew, by the wallet."),
     Published("PERSON_ERASED", 422, f"{APPLY}|{OWN}", "Use a new `user_id`."),
     Published("OFFER_UNKNOWN", 422, ACCEPT, "Name an offer of this application."),
@@ -175,6 +182,7 @@ CATALOGUE: Final[tuple[Published, ...]] = (
     Published("SIGNING_KEY_UNKNOWN", 503, SIGN_IN, "Repeat it after `Retry-After`.", _AWAY),
     Published("QUERY_TOO_SLOW", 503, r"\w+ /graphql", "Repeat it, asking for less at once.",
               _AWAY),
+    Published("PROVIDERS_UNKNOWN", 503, SEARCH, "Repeat it after `Retry-After`.", _AWAY),
     Published("TEMPORAL_UNAVAILABLE", 503, f"{BY_UPDATE}|{CALLBACKS}|{OWN}",
               "Repeat it after `Retry-After`, under the same key.", _AWAY),
     Published("NO_WORKER_ANSWERED", 503, BY_UPDATE,

@@ -21,6 +21,8 @@ COSTS: Final[dict[tuple[str, str], int]] = {
     ("POST", "/callbacks/{vendor}"): FREE,
     ("POST", "/api/v1/applications"): HEAVY,
     ("POST", "/api/v1/applications/{application_id}/accept"): HEAVY,
+    ("POST", "/api/v1/offers/search"): HEAVY,
+    ("POST", "/api/v1/offers/{offer_id}/accept"): HEAVY,
     ("POST", "/auth/login"): HEAVY,
     ("POST", "/auth/register"): HEAVY,
     ("POST", "/graphql"): WRITE,

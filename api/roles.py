@@ -27,6 +27,7 @@ class Action(StrEnum):
     APPLY = "apply"
     READ_APPLICATION = "read_application"
     ACCEPT_OFFER = "accept_offer"
+    SEARCH_OFFERS = "search_offers"
     WITHDRAW = "withdraw"
     PROVIDE_INFORMATION = "provide_information"
     READ_EVENTS = "read_events"
@@ -83,6 +84,7 @@ _TABLE: Final[dict[Action, tuple[Scope, set[Role]]]] = {
     Action.APPLY:                    (Scope.APPLICATIONS_WRITE, {A, I}),
     Action.READ_APPLICATION:         (Scope.APPLICATIONS_READ,  {A, I, U, C, S, D, T}),
     Action.ACCEPT_OFFER:             (Scope.APPLICATIONS_WRITE, {A, I}),
+    Action.SEARCH_OFFERS:            (Scope.APPLICATIONS_WRITE, {A, I}),
     Action.WITHDRAW:                 (Scope.APPLICATIONS_WRITE, {A, I}),
     Action.PROVIDE_INFORMATION:      (Scope.APPLICATIONS_WRITE, {A, I}),
     Action.READ_EVENTS:              (Scope.APPLICATIONS_READ,  {A, I, U, C, S, D, T}),

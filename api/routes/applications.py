@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import orjson
 import structlog
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
+from api.acceptance import accept_once
 from api.auth import Action, Principal
 from api.deps import (
     Caller,
@@ -17,7 +18,6 @@ from api.deps import (
     Services,
     StrictRoute,
     Wired,
-    answer_once,
     checksum,
     replay,
     signed_by,
@@ -37,11 +37,10 @@ from api.schemas.applications import AcceptBody, ApplicationBody
 from api.versions import HEADER
 from api.versions_changes import VERSIONS
 from models.domain.application import ApplicationRef, Stage, State
-from models.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from models.domain.errors import Invalid, NotFound, Unavailable
 from models.domain.failpoints import failpoint
 from models.domain.ids import is_id, new_id
-from models.domain.offer import Acceptance, AcceptOffer
-from models.domain.writes import StoredAnswer, WriteKey
+from models.domain.writes import StoredAnswer
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/api/v1/applications", tags=["applications"], route_class=StrictRoute)
@@ -139,40 +138,7 @@ async def accept(
         raise NotFound("APPLICATION_UNKNOWN")
     route = f"POST /api/v1/applications/{application_id}/accept"
     write = await write_key(request, principal, route, key)
-    accepted = _acceptance(body, application, principal)
-
-    async def effect() -> dict[str, Any]:
-        await _deliver(wired, application, accepted, write)
-        return AcceptedAnswer(
-            application_id=application_id,
-            offer_id=body.offer_id,
-            state="settling",
-            links=_links(application_id),
-        ).model_dump()
-
-    return await answer_once(wired, write, effect)
-
-
-async def _deliver(
-    wired: Services, application: ApplicationRef, accepted: AcceptOffer, write: WriteKey
-) -> None:
-    """Deliver the update; an acceptance that is on record already is no conflict with itself.
-
-    The workflow lets an acceptance wait until it knows its offers. So one of an offer that is on no
-    record is refused here: it would wait until the caller is told that nobody answered.
-    """
-    if await wired.applications.awaits_offer(
-        application.tenant_id, application.application_id, accepted.offer_id
-    ):
-        raise Invalid("OFFER_UNKNOWN")
-    try:
-        await wired.messages.accept_offer(application, accepted, write.effect_id)
-    except Conflict:
-        known = await wired.applications.acceptance(
-            application.tenant_id, application.application_id
-        )
-        if known != (accepted.offer_id, accepted.acceptance.signature):
-            raise
+    return await accept_once(wired, application, body.offer_id, body, principal, write)
 
 
 async def _start(wired: Services, application: ApplicationRef) -> None:
@@ -209,24 +175,6 @@ def _check_wallet(
     fresh = -WALLET_PROOF_SKEW_S <= age_s <= WALLET_PROOF_AGE_S
     if not fresh or not signed_by(digest, body.wallet.signature, wallet):
         raise Invalid("WALLET_PROOF_INVALID")
-
-
-def _acceptance(body: AcceptBody, application: ApplicationRef, principal: Principal) -> AcceptOffer:
-    nonce = int(body.nonce)
-    if nonce >= 2**256:
-        raise Invalid("NONCE_TOO_LARGE")
-    return AcceptOffer(
-        offer_id=body.offer_id,
-        applicant_id=application.user_id,
-        accepted_by=principal.subject,
-        acceptance=Acceptance(
-            terms_hash=body.terms_hash,
-            borrower=checksum(body.borrower),
-            nonce=nonce,
-            deadline=body.deadline,
-            signature=body.signature.lower(),
-        ),
-    )
 
 
 def _submitted(application: ApplicationRef) -> StoredAnswer:

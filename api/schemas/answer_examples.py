@@ -41,6 +41,25 @@ OFFER: Final[dict[str, Any]] = {
     "aggregator": of.AGGREGATOR,
     "expires_at": "2026-09-21T14:13:20Z",
 }
+_FOUND: Final[dict[str, Any]] = {
+    name: OFFER[name]
+    for name in (
+        "provider_id", "amount_minor", "currency", "term_months", "nominal_rate_bps", "apr_bps",
+        "fee_minor", "monthly_payment_minor", "total_repayable_minor", "total_cost_minor",
+        "expires_at",
+    )
+}  # fmt: skip
+_KNOWN: Final[dict[str, Any]] = {
+    **OFFER,
+    "application_id": of.APPLICATION_ID,
+    "round": 1,
+    "created_at": "2026-09-21T13:58:20Z",
+}
+SEARCH_STREAM: Final = (
+    'event: offer\ndata: {"offer_id":null,"provider_id":"bank","amount_minor":500000,…}\n\n'
+    'event: missing\ndata: {"provider_id":"fintech","reason":"DEADLINE_EXCEEDED"}\n\n'
+    'event: done\ndata: {"binding":false,"search_id":"srch_0199…","offers":[…],…}\n\n'
+)
 _TRANSACTION: Final[dict[str, Any]] = {
     "settlement_state": "final",
     "chain_id": of.CHAIN_ID,
@@ -121,6 +140,18 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
         "state": "settling",
         "links": _LINKS,
     },
+    "SearchAnswer": {
+        "binding": False,
+        "search_id": of.SEARCH_ID,
+        "application_id": None,
+        "round": None,
+        "ranking": "total_cost",
+        "offers": [{"offer_id": None, **_FOUND}],
+        "missing": [{"provider_id": "fintech", "reason": "DEADLINE_EXCEEDED"}],
+    },
+    "KnownOfferAnswer": _KNOWN,
+    "OfferHistoryAnswer": {"offers": [_KNOWN], "next": None},
+    "RejectedAnswer": {"offer_id": of.OFFER_ID, "status": "rejected"},
     "ApplicationAnswer": APPLICATION,
     "WithdrawnAnswer": {"application_id": of.APPLICATION_ID, "state": "withdrawn"},
     "InformedAnswer": {"application_id": of.APPLICATION_ID, "request_id": of.REQUEST_ID},

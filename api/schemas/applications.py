@@ -230,21 +230,12 @@ class ApplicationBody(Message):
         )
 
 
-class AcceptBody(Message):
-    """The acceptance of an offer: the borrower's EIP-712 `Acceptance` signature.
+class SignedAcceptance(Message):
+    """What a borrower signs to accept an offer, and the EIP-712 `Acceptance` signature over it.
 
     What is signed is described, with an example, at the head of this document.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": [examples.ACCEPTANCE]}
-    )
-
-    offer_id: Annotated[
-        str,
-        StringConstraints(strict=True, pattern=r"^off_[0-9a-f]{32}$"),
-        Field(description="The `offer_id` of an open offer of this application."),
-    ]
     terms_hash: Annotated[
         Hash, Field(description="The offer's `terms_hash`: 32 bytes in lower-case 0x hex.")
     ]
@@ -272,4 +263,32 @@ class AcceptBody(Message):
             description="The `Acceptance` signature: r, s and v, 65 bytes in 0x hex; s in the "
             "lower half of the order, v 27 or 28."
         ),
+    ]
+
+
+class AcceptOfferBody(SignedAcceptance):
+    """The acceptance of the offer that the path names: the borrower's EIP-712 signature.
+
+    What is signed is described, with an example, at the head of this document.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [examples.SIGNED_ACCEPTANCE]}
+    )
+
+
+class AcceptBody(SignedAcceptance):
+    """The acceptance of an offer: the borrower's EIP-712 `Acceptance` signature.
+
+    What is signed is described, with an example, at the head of this document.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [examples.ACCEPTANCE]}
+    )
+
+    offer_id: Annotated[
+        str,
+        StringConstraints(strict=True, pattern=r"^off_[0-9a-f]{32}$"),
+        Field(description="The `offer_id` of an open offer of this application."),
     ]

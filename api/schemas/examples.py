@@ -20,6 +20,7 @@ DEADLINE: Final = 1_790_003_600
 
 APPLICATION_ID: Final = "app_01990000000070008000000000000001"
 OFFER_ID: Final = "off_01990000000070008000000000000002"
+SEARCH_ID: Final = "srch_01990000000070008000000000000007"
 REVIEW_ID: Final = "rev_01990000000070008000000000000003"
 REQUEST_ID: Final = "inf_01990000000070008000000000000005"
 
@@ -60,6 +61,24 @@ ACCEPTANCE: Final[dict[str, Any]] = {
     "deadline": DEADLINE,
     "signature": "0xc5d09fe07cc0655c547bb6bec90b777224b8d8ececfb0c21b20aab103e98c267"
     "56dcd424aa5ec915766ac14dcb1d0e412a91c3e553c54c985a324bd4940689441b",
+}
+SIGNED_ACCEPTANCE: Final[dict[str, Any]] = {
+    name: value for name, value in ACCEPTANCE.items() if name != "offer_id"
+}
+REJECTION: Final[dict[str, Any]] = {"reason": "too_expensive"}
+SEARCH: Final[dict[str, Any]] = {
+    "criteria": {
+        "amount_minor": 500_000,
+        "currency": "USD",
+        "term_months": 36,
+        "jurisdiction": "US",
+        "wallet": WALLET,
+    },
+    "ranking": "total_cost",
+}
+SEARCH_OF_APPLICATION: Final[dict[str, Any]] = {
+    "application_id": APPLICATION_ID,
+    "ranking": "monthly_payment",
 }
 DECISION: Final[dict[str, Any]] = {
     "decision": "approve",

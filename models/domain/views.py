@@ -23,6 +23,31 @@ class OfferView:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferStanding:
+    """An offer with the application and person it was made to; `round` is the search it is of."""
+
+    offer: OfferView
+    application_id: str
+    user_id: str
+    round: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SearchView:
+    """The newest search for an application's offers: those that are open, and who made none.
+
+    `round` is None before lenders were asked; `missing` holds provider ids with their reasons.
+    """
+
+    application_id: str
+    user_id: str
+    round: int | None
+    offers: tuple[OfferView, ...]
+    missing: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SettlementView:
     """Where a settlement stands on chain."""
 

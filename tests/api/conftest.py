@@ -15,6 +15,8 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from adapters.kafka_mapping import envelope_of
+from adapters.offer_search import ConcurrentOfferSearch
+from adapters.providers.configured import ConfiguredDirectory
 from adapters.temporal import PayloadDesk
 from adapters.vault import Keyring
 from api.app import create_app
@@ -68,6 +70,20 @@ class EmptyRecords:
         raise NotFound("APPLICATION_UNKNOWN")
 
     ref = find = view
+
+    async def offer(self, tenant_id: str, offer_id: str, only_user: str | None) -> Any:
+        self._fail()
+        raise NotFound("OFFER_UNKNOWN")
+
+    searched = offer
+
+    async def history(self, tenant_id: str, only_user: str | None, page: Any) -> tuple[Any, ...]:
+        self._fail()
+        return ()
+
+    async def reject(self, write: WriteKey, offer_id: str, *rest: Any) -> StoredAnswer:
+        self._fail()
+        raise NotFound("OFFER_UNKNOWN")
 
     async def open_ones(self, tenant_id: str, limit: int) -> tuple[Any, ...]:
         self._fail()
@@ -157,6 +173,9 @@ def app(
         applications=stands_for_all,
         reviews=stands_for_all,
         information=stands_for_all,
+        offers=stands_for_all,
+        offer_search=ConcurrentOfferSearch(ConfiguredDirectory({})),
+        search_deadline_s=0.5,
         callbacks=stands_for_all,
         graph=stands_for_all,
         graphql_introspection=True,

@@ -41,6 +41,18 @@ FILLED = {
     "/api/v1/reviews/{review_id}/decision": [
         "/api/v1/reviews/x/decision", f"/api/v1/reviews/rev_{'0' * 32}/decision",
     ],
+    "/api/v1/offers/search": ["/api/v1/offers/search"],
+    "/api/v1/offers/history": [
+        "/api/v1/offers/history", "/api/v1/offers/history?status=open&limit=1",
+        "/api/v1/offers/history?limit=0", "/api/v1/offers/history?after=x",
+    ],
+    "/api/v1/offers/{offer_id}": ["/api/v1/offers/x", f"/api/v1/offers/off_{'0' * 32}"],
+    "/api/v1/offers/{offer_id}/accept": [
+        "/api/v1/offers/x/accept", f"/api/v1/offers/off_{'0' * 32}/accept",
+    ],
+    "/api/v1/offers/{offer_id}/reject": [
+        "/api/v1/offers/x/reject", f"/api/v1/offers/off_{'0' * 32}/reject",
+    ],
     "/api/v1/tenants": ["/api/v1/tenants"],
     "/api/v1/accounts": ["/api/v1/accounts"],
     "/api/v1/accounts/{user_id}/status": [
@@ -84,6 +96,7 @@ ACCEPTANCE = (
     + b'", "borrower": "0x' + b"11" * 20 + b'", "nonce": "1", "deadline": 1, "signature": "0x'
     + b"ab" * 65 + b'"}'
 )  # fmt: skip
+SIGNED = b"{" + ACCEPTANCE.partition(b", ")[2]
 BODIES = [
     b"", b"{}", b"{", b"[]", b"x" * 70_000, ACCEPTANCE,
     b'{"decision": "approve", "reason": "fine"}',
@@ -94,6 +107,9 @@ BODIES = [
     b'{"tenant": "acme", "email": "a@b.example", "name": "A", "password": "heron-lantern-quarry"}',
     b'{"email": "a@b.example", "roles": ["support"]}',
     b'{"name": "Checkout", "roles": ["integrator"]}', b'{"status": "active", "reason": "back"}',
+    SIGNED, b'{"reason": "other"}', b'{"application_id": "app_' + b"0" * 32 + b'"}',
+    b'{"criteria": {"amount_minor": 500000, "currency": "USD", "term_months": 12,'
+    b' "jurisdiction": "US", "wallet": "0x' + b"11" * 20 + b'"}}',
     b'{"payloads": 7}', b'{"payloads": []}',
 ]  # fmt: skip
 ROLES = [None, "applicant", "integrator", "underwriter", "tenant_admin"]

@@ -25,6 +25,12 @@ POST /api/v1/applications                                            | apply    
 POST /api/v1/applications (for somebody else)                        | apply                    | . x . . . . . . . .
 GET /api/v1/applications/{application_id}                            | read_application         | o x x x x x x . . .
 POST /api/v1/applications/{application_id}/accept                    | accept_offer             | o x . . . . . . . .
+POST /api/v1/offers/search                                           | search_offers            | x x . . . . . . . .
+POST /api/v1/offers/search (of an application)                       | search_offers            | o x . . . . . . . .
+GET /api/v1/offers/history                                           | read_application         | x x x x x x x . . .
+GET /api/v1/offers/{offer_id}                                        | read_application         | o x x x x x x . . .
+POST /api/v1/offers/{offer_id}/accept                                | accept_offer             | o x . . . . . . . .
+POST /api/v1/offers/{offer_id}/reject                                | accept_offer             | o x . . . . . . . .
 POST /api/v1/applications/{application_id}/withdraw                  | withdraw                 | o x . . . . . . . .
 POST /api/v1/applications/{application_id}/information               | provide_information      | o x . . . . . . . .
 POST /api/v1/applications/{application_id}/notice/delivery           | hand_over_notice         | . . . x x . . . . .
@@ -134,6 +140,7 @@ QUERIES: Final = {
 OBJECT: Final = {
     "POST /api/v1/applications/{application_id}/information": "questioned",
     "POST /api/v1/applications/{application_id}/notice/delivery": "noticed",
+    "POST /api/v1/offers/search (of an application)": "application_id",
     "GET /api/v1/events (of an application)": "application_id",
     "WS /api/v1/live (of an application)": "application_id",
     "QUERY _entities": "application_id",
@@ -155,6 +162,8 @@ IN_BODIES: Final = {
     ("POST /api/v1/applications/{application_id}/information", "request_id"),
     ("POST /auth/register", "invitation"),
 }
+# Ids in bodies that rows of the table ask about themselves.
+ASKED_BY_ROWS: Final = {("POST /api/v1/offers/search", "application_id")}
 # Names that are looked up nowhere, and what names its own tenant.
 NOT_LOOKED_UP: Final = {
     ("POST /api/v1/applications", "user_id"),
@@ -197,7 +206,9 @@ class Row:
                 return kind
         if "{review_id}" in self.path:
             return "credit"
-        for name in ("key_id", "service_account_id", "invitation_id", "user_id", "application_id"):
+        for name in (
+            "key_id", "service_account_id", "invitation_id", "user_id", "application_id", "offer_id"
+        ):  # fmt: skip
             if f"{{{name}}}" in self.path:
                 return name
         return None

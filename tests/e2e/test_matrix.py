@@ -25,6 +25,7 @@ from models.domain.ids import PLATFORM, notice_workflow_id
 from tests.api.walking import walked
 from tests.e2e.homes import full_home, neighbour, platform_home
 from tests.e2e.matrix import (
+    ASKED_BY_ROWS,
     BESIDE,
     COLUMNS,
     IN_BODIES,
@@ -51,6 +52,8 @@ IN_VAIN: Final = {
     "POST /api/v1/applications (for somebody else)": "WALLET_PROOF_INVALID",
     "POST /api/v1/applications/{application_id}/accept": "APPLICATION_NOT_WAITING",
     "POST /api/v1/applications/{application_id}/withdraw": "APPLICATION_NOT_WAITING",
+    "POST /api/v1/offers/{offer_id}/accept": "APPLICATION_NOT_WAITING",
+    "POST /api/v1/offers/{offer_id}/reject": "OFFER_NOT_OPEN",
 }
 # How a WebSocket says what an answer's status says (docs/live.md).
 CLOSED: Final = {4401: 401, 4403: 403, 4404: 404}
@@ -121,6 +124,8 @@ class Asker:
     ) -> Heard:
         path = _filled(row, home, about)
         body = body_of(row, home, self.examples)
+        if row.asked == "POST /api/v1/offers/search (of an application)":
+            body = {"application_id": about}
         if row.method != "GET":
             headers["Idempotency-Key"] = secrets.token_urlsafe(16)
         if row.path == "/api/v1/events":
@@ -338,7 +343,7 @@ def test_every_id_in_a_body_is_known_to_be_one(document: dict[str, Any]) -> None
             or place[-1] in ("assignee", "invitation", "id", "key", "code")
         )
     }
-    assert found == IN_BODIES | NOT_LOOKED_UP
+    assert found == IN_BODIES | NOT_LOOKED_UP | ASKED_BY_ROWS
 
 
 # What was heard.
