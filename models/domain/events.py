@@ -14,7 +14,7 @@ APPLICANT_EVENTS: Final = frozenset(
         "application.declined", "application.withdrawn", "application.expired",
         "application.blocked", "application.rejected",
         "eligibility.decided", "evidence.recorded", "risk.assessed", "credit.decided",
-        "offers.collected", "offer.accepted", "offer.confirmed",
+        "offers.collected", "offer.accepted", "offer.rejected", "offer.confirmed",
         "settlement.signed", "settlement.broadcast", "settlement.included", "settlement.reorged",
         "settlement.adopted", "settlement.failed",
         "information.requested", "information.provided", "notice.delivered",
