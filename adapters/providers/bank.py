@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
 
 from adapters.http import Answer, HTTPCaller
 from adapters.providers.bank_mapping import acceptance_request, quote_of, quote_request
-from adapters.providers.client_credentials import CREDENTIALS_REFUSED, ClientCredentials
-from adapters.providers.plugin import LenderAddress, Opening, Plugin, Secret, Told
+from adapters.providers.client_credentials import ClientCredentials
+from adapters.providers.lender import CREDENTIALS_REFUSED, require_served, status_of
+from adapters.providers.plugin import LenderAddress, Opening, Plugin, Secret, Told, utc_now
 from adapters.providers.quote_check import (
-    PROVIDER_REFUSED,
     Declined,
     Expected,
     acceptance_refused,
-    because,
     confirmation_of,
 )
-from models.domain.errors import Permanent, Transient
+from models.domain.errors import Transient
 from models.domain.money import CURRENCY_EXPONENT, MAX_AMOUNT_MINOR
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
 from models.domain.provider import Appetite, ErrorClass, Manifest, ProviderStatus, ProviderType
 
 _log = structlog.get_logger("adapters.providers")
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class BankProvider:
@@ -44,7 +39,7 @@ class BankProvider:
         client_secret: str,
         terms_hash: Callable[[LoanTerms], str],
         lender_address: str,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         """`lender_address` (checksummed) is the only lender whose terms are passed on."""
         self.provider_id = provider_id
@@ -69,14 +64,13 @@ class BankProvider:
         Transient.
         """
         answer = await self._authorised("/v1/quotes", quote_request(request), key=request.quote_key)
-        if answer.status >= 400:
-            raise Permanent(PROVIDER_REFUSED, self._because(answer))
+        require_served(self.provider_id, answer)
         expected = Expected(
             self.provider_id, self._lender_address, self._terms_hash, now=self._now()
         )
         quote = quote_of(answer.body, request, expected)
         if isinstance(quote, Declined):
-            _log.info("quote_declined", provider_id=self.provider_id, code=quote.code)
+            _log.info("quote_declined", provider=self.provider_id, code=quote.code)
             return ()
         return (quote,)
 
@@ -105,11 +99,7 @@ class BankProvider:
 
     async def get_status(self) -> ProviderStatus:
         """Whether the bank answers at all; never raises its failures."""
-        try:
-            healthy = (await self._caller.call("GET", "/healthz")).status == 200
-        except (Transient, Permanent):
-            healthy = False
-        return ProviderStatus.ACTIVE if healthy else ProviderStatus.INACTIVE
+        return await status_of(self._caller)
 
     async def _authorised(self, path: str, body: Mapping[str, Any], *, key: str) -> Answer:
         """POST with a bearer token; a token the bank no longer knows is replaced once."""
@@ -122,9 +112,6 @@ class BankProvider:
                 return answer
             refused = token
         raise Transient(CREDENTIALS_REFUSED, f"{self.provider_id} refuses a fresh token")
-
-    def _because(self, answer: Answer) -> str:
-        return because(self.provider_id, answer.status, answer.body)
 
 
 class BankConfig(Told):

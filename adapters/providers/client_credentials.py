@@ -11,9 +11,8 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from adapters.http import MALFORMED_RESPONSE, HTTPCaller
+from adapters.providers.lender import CREDENTIALS_REFUSED
 from models.domain.errors import Permanent, Transient
-
-CREDENTIALS_REFUSED: Final = "CREDENTIALS_REFUSED"
 
 # A token is not used in its last seconds: it could expire on the way, or by the clocks' difference.
 _MARGIN_S: Final = 30

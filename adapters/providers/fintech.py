@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from adapters.http import MALFORMED_RESPONSE, Answer, HTTPCaller, Signer
@@ -15,28 +15,21 @@ from adapters.providers.fintech_mapping import (
     page_of,
     quotes_of,
 )
-from adapters.providers.plugin import LenderAddress, Opening, Plugin, Secret, Told
+from adapters.providers.lender import require_known, require_served, status_of
+from adapters.providers.plugin import LenderAddress, Opening, Plugin, Secret, Told, utc_now
 from adapters.providers.quote_check import (
-    PROVIDER_REFUSED,
     Expected,
     acceptance_refused,
-    because,
     confirmation_of,
 )
 from adapters.providers.request_signature import RequestSigner
-from models.domain.errors import Permanent, Transient
+from models.domain.errors import Permanent
 from models.domain.money import CURRENCY_EXPONENT, MAX_AMOUNT_MINOR
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
 from models.domain.provider import Appetite, ErrorClass, Manifest, ProviderStatus, ProviderType
 
-CREDENTIALS_REFUSED: Final = "CREDENTIALS_REFUSED"
-
 # A search is one screen of offers, not a catalogue: who has more pages than this has a bug.
 MAX_PAGES: Final = 5
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class FintechProvider:
@@ -50,7 +43,7 @@ class FintechProvider:
         signer: Signer,
         terms_hash: Callable[[LoanTerms], str],
         lender_address: str,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         """`lender_address` (checksummed) is the only lender whose terms are passed on."""
         self.provider_id = provider_id
@@ -104,11 +97,7 @@ class FintechProvider:
 
     async def get_status(self) -> ProviderStatus:
         """Whether the fintech answers at all; never raises its failures."""
-        try:
-            healthy = (await self._caller.call("GET", "/healthz")).status == 200
-        except (Transient, Permanent):
-            healthy = False
-        return ProviderStatus.ACTIVE if healthy else ProviderStatus.INACTIVE
+        return await status_of(self._caller)
 
     async def _pages(self, request: QuoteRequest) -> list[Page]:
         """All pages, a bounded number of them, none twice."""
@@ -126,9 +115,7 @@ class FintechProvider:
         return pages
 
     def _page(self, answer: Answer) -> Page:
-        if answer.status >= 400:
-            raise Permanent(PROVIDER_REFUSED, self._because(answer))
-        return page_of(answer.body)
+        return page_of(require_served(self.provider_id, answer).body)
 
     async def _signed(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, key: str = ""
@@ -137,13 +124,7 @@ class FintechProvider:
         answer = await self._caller.call(
             method, path, json=body, headers=headers, sign=self._signer
         )
-        if answer.status in (401, 403):
-            # A wrong key or a wrong clock is ours to repair, and no borrower's fault.
-            raise Transient(CREDENTIALS_REFUSED, self._because(answer))
-        return answer
-
-    def _because(self, answer: Answer) -> str:
-        return because(self.provider_id, answer.status, answer.body)
+        return require_known(self.provider_id, answer)
 
 
 class FintechConfig(Told):

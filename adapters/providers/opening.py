@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
 
 from activities.ports.credit_provider import CreditProvider
 from adapters.http import HTTPCaller
-from adapters.providers.plugin import Opening, Plugin
+from adapters.providers.plugin import Opening, Plugin, utc_now
 from models.domain.offer import LoanTerms
 
 if TYPE_CHECKING:
@@ -31,11 +31,6 @@ class ProviderMisconfigured(ValueError):
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
-
-
-def utc_now() -> datetime:
-    """The time by this machine's clock."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

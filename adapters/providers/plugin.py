@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -51,6 +51,11 @@ Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
 
 class PluginUnusable(ValueError):
     """The import path does not lead to a plugin, or two plugins have one name."""
+
+
+def utc_now() -> datetime:
+    """The time by this machine's clock."""
+    return datetime.now(UTC)
 
 
 class Told(BaseModel):

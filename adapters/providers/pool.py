@@ -8,7 +8,7 @@ pool's parameters at the block it names come to the same figures.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -16,7 +16,8 @@ import structlog
 from adapters.chain.pool import standing_at
 from adapters.chain.rpc import JSONRPCProvider
 from adapters.http import Answer, HTTPCaller
-from adapters.providers.plugin import LenderAddress, Opening, Plugin, Secret, Told
+from adapters.providers.lender import require_known, require_served, status_of
+from adapters.providers.plugin import LenderAddress, Opening, Plugin, Secret, Told, utc_now
 from adapters.providers.pool_mapping import (
     acceptance_request,
     quote_of,
@@ -24,28 +25,19 @@ from adapters.providers.pool_mapping import (
     stated_quote_of,
 )
 from adapters.providers.quote_check import (
-    PROVIDER_REFUSED,
     Declined,
     Expected,
     acceptance_refused,
-    because,
     confirmation_of,
 )
-from models.domain.errors import Permanent, Transient
 from models.domain.money import CURRENCY_EXPONENT, MAX_AMOUNT_MINOR
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
 from models.domain.provider import Appetite, ErrorClass, Manifest, ProviderStatus, ProviderType
-
-CREDENTIALS_REFUSED: Final = "CREDENTIALS_REFUSED"
 
 # Nodes without an archive keep the state of the last 128 blocks; older prices cannot be checked.
 MAX_QUOTE_AGE_BLOCKS: Final = 128
 
 _log = structlog.get_logger("adapters.providers")
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class PoolProvider:
@@ -60,7 +52,7 @@ class PoolProvider:
         pool_address: str,
         api_key: str,
         terms_hash: Callable[[LoanTerms], str],
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         """`pool_address` (checksummed) is the only lender whose terms are passed on."""
         self.provider_id = provider_id
@@ -88,11 +80,10 @@ class PoolProvider:
             quote_request(request, self._pool),
             key=request.quote_key,
         )
-        if answer.status >= 400:
-            raise Permanent(PROVIDER_REFUSED, self._because(answer))
+        require_served(self.provider_id, answer)
         stated = stated_quote_of(answer.body)
         if isinstance(stated, Declined):
-            _log.info("quote_declined", provider_id=self.provider_id, code=stated.code)
+            _log.info("quote_declined", provider=self.provider_id, code=stated.code)
             return ()
         standing = await standing_at(
             self._rpc, self._pool, stated.block_number, max_age_blocks=MAX_QUOTE_AGE_BLOCKS
@@ -125,23 +116,15 @@ class PoolProvider:
 
     async def get_status(self) -> ProviderStatus:
         """Whether underwriter and chain answer at all; never raises their failures."""
-        try:
-            answers = (await self._caller.call("GET", "/healthz")).status == 200
-        except (Transient, Permanent):
-            answers = False
-        healthy = answers and await self._rpc.is_connected()
-        return ProviderStatus.ACTIVE if healthy else ProviderStatus.INACTIVE
+        status = await status_of(self._caller)
+        if status is ProviderStatus.ACTIVE and not await self._rpc.is_connected():
+            return ProviderStatus.INACTIVE
+        return status
 
     async def _authorised(self, path: str, body: Mapping[str, Any], *, key: str) -> Answer:
         headers = {"authorization": f"Bearer {self._api_key}", "idempotency-key": key}
         answer = await self._caller.call("POST", path, json=body, headers=headers)
-        if answer.status in (401, 403):
-            # A wrong key is ours to repair, and no borrower's fault.
-            raise Transient(CREDENTIALS_REFUSED, self._because(answer))
-        return answer
-
-    def _because(self, answer: Answer) -> str:
-        return because(self.provider_id, answer.status, answer.body)
+        return require_known(self.provider_id, answer)
 
 
 class PoolConfig(Told):

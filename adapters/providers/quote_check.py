@@ -125,6 +125,14 @@ class _Confirmation(Answer):
     lender_signature: Signature
 
 
+class LenderRefused(Permanent):
+    """A lender refuses, and says why in a code of its own (UNEXPLAINED if it does not)."""
+
+    def __init__(self, code: str, detail: str, lender_code: str) -> None:
+        super().__init__(code, detail)
+        self.lender_code = lender_code
+
+
 @dataclass(frozen=True, slots=True)
 class Declined:
     """The lender does not want this loan; `code` is its own word for why."""
@@ -197,14 +205,15 @@ def because(provider_id: str, status: int, body: Mapping[str, Any]) -> str:
 
 def acceptance_refused(
     provider_id: str, status: int, body: Mapping[str, Any], expired: str
-) -> Permanent:
+) -> LenderRefused:
     """Why an acceptance is refused, as every lender's refusal is called here.
 
     `expired` is the lender's own code for a quote that has expired.
     """
     known = {expired: QUOTE_EXPIRED, "TERMS_MISMATCH": TERMS_CHANGED}
-    code = known.get(refusal_code_of(body), PROVIDER_REFUSED)
-    return Permanent(code, because(provider_id, status, body))
+    own = refusal_code_of(body)
+    code = known.get(own, PROVIDER_REFUSED)
+    return LenderRefused(code, because(provider_id, status, body), own)
 
 
 def acceptance_document(acceptance: Acceptance) -> dict[str, str]:

@@ -18,7 +18,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from adapters.http import new_client
+from adapters.http import HTTPClient, new_client
 from models.domain.application import Address, Applicant, IdentityDocument
 from sandbox.counterparties import (
     bank,
@@ -108,8 +108,15 @@ def counterparty(tmp_path: Path) -> Iterator[Callable[..., Counterparty]]:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
+async def client() -> AsyncIterator[HTTPClient]:
     async with new_client() as client:
+        yield client
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[httpx.AsyncClient]:
+    """A client that bounds nothing, for requests our own would not make."""
+    async with httpx.AsyncClient(trust_env=False) as client:
         yield client
 
 

@@ -7,11 +7,10 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.http import HTTPCaller, RetryLater
+from adapters.http import HTTPCaller, HTTPClient, RetryLater
 from models.domain.errors import Permanent, Transient, Unavailable
 
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -51,7 +50,7 @@ def says(
 ) -> Behaviour:
     async def behave(writer: asyncio.StreamWriter) -> None:
         lines = [f"HTTP/1.1 {status}", f"content-type: {kind}", f"content-length: {len(body)}"]
-        writer.write("\r\n".join([*lines, *headers, "", ""]).encode() + body)
+        writer.write("\r\n".join([*lines, "connection: close", *headers, "", ""]).encode() + body)
 
     return behave
 
@@ -90,7 +89,7 @@ async def breaks_off(writer: asyncio.StreamWriter) -> None:
 
 
 def caller_of(
-    client: httpx.AsyncClient, server: Misbehaving, behaviour: Behaviour, deadline_s: float = 5.0
+    client: HTTPClient, server: Misbehaving, behaviour: Behaviour, deadline_s: float = 5.0
 ) -> HTTPCaller:
     server.behaviours["/x"] = behaviour
     return HTTPCaller(client, server.url, deadline_s, max_bytes=100_000)

@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.accounts.provider_keys import ProviderKeys
-from adapters.http import HTTPCaller, new_client
+from adapters.http import HTTPCaller, HTTPClient, new_client
 from api.auth import Principal, Role, Scope, TokenVerifier
 from api.errors import Problem
 from api.issuers import trusted_issuers
@@ -125,13 +125,13 @@ def configured(provider: Provider, **changes: Any) -> IssuerSettings:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def http() -> AsyncIterator[httpx.AsyncClient]:
+async def http() -> AsyncIterator[HTTPClient]:
     async with new_client() as client:
         yield client
 
 
 async def verifier(
-    provider: Provider, http: httpx.AsyncClient, **changes: Any
+    provider: Provider, http: HTTPClient, **changes: Any
 ) -> tuple[TokenVerifier, ProviderKeys]:
     issuer = configured(provider, **changes)
     keys = ProviderKeys(HTTPCaller(http, str(issuer.jwks_url)), issuer.issuer)
@@ -148,9 +148,7 @@ async def refused(verifier: TokenVerifier, token: str) -> None:
     assert raised.value.code == "UNAUTHENTICATED"
 
 
-async def test_a_services_token_is_read_as_configured(
-    provider: Provider, http: httpx.AsyncClient
-) -> None:
+async def test_a_services_token_is_read_as_configured(provider: Provider, http: HTTPClient) -> None:
     """The keys are fetched when a token first names one."""
     tokens, _ = await verifier(provider, http)
     principal = await tokens.identify(await provider.access_token(scope="applications:read"))
@@ -160,7 +158,7 @@ async def test_a_services_token_is_read_as_configured(
     )  # fmt: skip
 
 
-async def test_its_id_token_is_no_access_token(provider: Provider, http: httpx.AsyncClient) -> None:
+async def test_its_id_token_is_no_access_token(provider: Provider, http: HTTPClient) -> None:
     tokens, _ = await verifier(provider, http)
     given = await provider.persons_tokens()
     assert (await tokens.identify(given["access_token"])).subject == "zelda"
@@ -186,21 +184,19 @@ async def test_its_id_token_is_no_access_token(provider: Provider, http: httpx.A
     ids=str,
 )
 async def test_what_is_not_configured_so_is_refused(
-    provider: Provider, http: httpx.AsyncClient, changes: dict[str, Any]
+    provider: Provider, http: HTTPClient, changes: dict[str, Any]
 ) -> None:
     tokens, _ = await verifier(provider, http, **changes)
     await refused(tokens, await provider.access_token())
 
 
-async def test_an_issuer_of_one_tenant_speaks_for_it(
-    provider: Provider, http: httpx.AsyncClient
-) -> None:
+async def test_an_issuer_of_one_tenant_speaks_for_it(provider: Provider, http: HTTPClient) -> None:
     tokens, _ = await verifier(provider, http, tenant="beta", scope_claim=None)
     principal = await tokens.identify(await provider.access_token(scope="applications:read"))
     assert (principal.tenant_id, principal.scopes) == ("beta", None)
 
 
-async def test_an_opaque_token_is_refused(provider: Provider, http: httpx.AsyncClient) -> None:
+async def test_an_opaque_token_is_refused(provider: Provider, http: HTTPClient) -> None:
     """Without a resource the provider gives a token that only it can read."""
     tokens, _ = await verifier(provider, http)
     form = {"grant_type": "client_credentials"}
@@ -211,7 +207,7 @@ async def test_an_opaque_token_is_refused(provider: Provider, http: httpx.AsyncC
 
 
 async def test_a_stranger_cannot_have_keys_fetched_again_and_again(
-    provider: Provider, http: httpx.AsyncClient
+    provider: Provider, http: HTTPClient
 ) -> None:
     tokens, keys = await verifier(provider, http)
     good = await provider.access_token()

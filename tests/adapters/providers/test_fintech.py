@@ -76,11 +76,11 @@ def effects(fintech) -> list[str]:
     return [line["effect"] for line in fintech.lines("effect")]
 
 
-async def told(client, fintech, **do) -> None:
+async def told(browser, fintech, **do) -> None:
     rule = {"id": "r", "match": {"field": "borrower", "equals": BORROWER}, "do": do}
     if "changed_terms" in do:
         rule["match"] = {"field": "acceptance.borrower", "equals": BORROWER}
-    answer = await client.post(
+    answer = await browser.post(
         f"{fintech.url}/steering",
         json={"rules": [rule]},
         headers={"authorization": "Bearer steer"},
@@ -125,13 +125,13 @@ async def test_a_loan_it_does_not_want_has_no_offer(provider, fintech, unwanted)
     assert effects(fintech) == ["offers.declined"]
 
 
-async def test_offers_listed_again_are_one_each(client, provider, fintech) -> None:
-    await told(client, fintech, duplicate_offers=3)
+async def test_offers_listed_again_are_one_each(browser, provider, fintech) -> None:
+    await told(browser, fintech, duplicate_offers=3)
     assert len(await provider.get_offers(REQUEST)) == 2
 
 
-async def test_an_offer_may_be_told_to_expire_sooner(client, provider, fintech) -> None:
-    await told(client, fintech, validity_s=60)
+async def test_an_offer_may_be_told_to_expire_sooner(browser, provider, fintech) -> None:
+    await told(browser, fintech, validity_s=60)
     for quote in await provider.get_offers(REQUEST):
         assert 0 < quote.terms.deadline - 3_600 - time.time() <= 60
 
@@ -153,18 +153,18 @@ async def test_one_loan_is_confirmed_under_one_offer_only(provider) -> None:
         await provider.accept_offer("acme", "app_1", flex, accepted(flex))
 
 
-async def test_terms_changed_at_the_confirmation_are_refused(client, provider, fintech) -> None:
+async def test_terms_changed_at_the_confirmation_are_refused(browser, provider, fintech) -> None:
     instant, _ = await provider.get_offers(REQUEST)
-    await told(client, fintech, changed_terms=True)
+    await told(browser, fintech, changed_terms=True)
     with pytest.raises(Permanent) as raised:
         await provider.accept_offer("acme", "app_1", instant, accepted(instant))
     assert raised.value.code == "TERMS_CHANGED"
 
 
-async def test_an_expired_offer_is_not_confirmed(client, lender) -> None:
+async def test_an_expired_offer_is_not_confirmed(browser, client, lender) -> None:
     fintech = lender()
     provider = provider_of(client, fintech.url, fintech.config["signing_secret"])
-    await told(client, fintech, validity_s=0.5)
+    await told(browser, fintech, validity_s=0.5)
     instant, _ = await provider.get_offers(REQUEST)
     await asyncio.sleep(0.6)
     with pytest.raises(Permanent) as raised:
@@ -243,7 +243,7 @@ async def test_a_forged_request_does_not_use_up_anothers_nonce(client, fintech) 
 
 
 @pytest.mark.parametrize("change", ["method", "query", "path", "body", "timestamp", "nonce"])
-async def test_everything_that_matters_is_signed(client, fintech, change: str) -> None:
+async def test_everything_that_matters_is_signed(browser, fintech, change: str) -> None:
     secret = fintech.config["signing_secret"]
     stamp, nonce, body = str(int(time.time())), "ef" * 16, b'{"a":1}'
     signed = {
@@ -267,14 +267,14 @@ async def test_everything_that_matters_is_signed(client, fintech, change: str) -
         "x-nonce": nonce,
         "x-signature": hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest(),
     }
-    answer = await client.post(f"{fintech.url}/v2/offers", content=body, headers=headers)
+    answer = await browser.post(f"{fintech.url}/v2/offers", content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "SIGNATURE_INVALID")
 
 
-async def test_the_genuine_text_is_admitted(client, fintech) -> None:
+async def test_the_genuine_text_is_admitted(browser, fintech) -> None:
     signer = RequestSigner(API_KEY, fintech.config["signing_secret"])
     headers = signer("POST", "/v2/offers", b"{}")
-    answer = await client.post(f"{fintech.url}/v2/offers", content=b"{}", headers=headers)
+    answer = await browser.post(f"{fintech.url}/v2/offers", content=b"{}", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "REQUEST_MALFORMED")
 
 
