@@ -1,0 +1,32 @@
+"""Finds the plugin that is to be certified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from adapters.providers.plugin import Plugin, PluginUnusable, plugins
+
+
+def plugin_named(name: str, more: Sequence[str] = ()) -> Plugin:
+    """The adapter of this name among all there are, or at this import path.
+
+    Raises PluginUnusable saying which names there are.
+    """
+    if ":" in name:
+        return _imported(name)
+    found = plugins(more)
+    if name not in found:
+        raise PluginUnusable(f"no such adapter; there are {', '.join(sorted(found))}")
+    return found[name]
+
+
+def _imported(path: str) -> Plugin:
+    module, _, name = path.partition(":")
+    try:
+        plugin = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise PluginUnusable(f"{path} cannot be loaded: {error}") from error
+    if not isinstance(plugin, Plugin):
+        raise PluginUnusable(f"{path} is no Plugin")
+    return plugin
