@@ -14,7 +14,7 @@ from rich.console import Console
 
 from adapters.providers.plugin import PluginUnusable
 from sandbox.certification.certifying import certify
-from sandbox.certification.finding import plugin_named
+from sandbox.certification.finding import configured, plugin_named
 from sandbox.certification.rehearsal import NoRehearsal
 from sandbox.certification.report import failed, json_lines, print_table
 from sandbox.certification.trial import Options
@@ -35,7 +35,7 @@ def main() -> int:
     well = True
     for name in arguments.names:
         try:
-            verdicts = asyncio.run(certify(plugin_named(name, arguments.plugins), options))
+            verdicts = asyncio.run(certify(plugin_named(name, configured()), options))
         except (PluginUnusable, NoRehearsal) as error:
             print(f"{name}: {error}", file=sys.stderr)
             return 2
@@ -53,7 +53,6 @@ def _arguments() -> argparse.Namespace:
         prog="providers certify", description="Run lenders' adapters against a faulty lender."
     )
     parser.add_argument("names", nargs="+", metavar="NAME", help="an adapter, or module:NAME")
-    parser.add_argument("--plugins", action="append", default=[], help="more plugins, module:NAME")
     parser.add_argument("--json", action="store_true", help="JSON lines instead of a table")
     parser.add_argument(
         "--deadline-s", type=_seconds, default=default.deadline_s, help="the rehearsed deadline"

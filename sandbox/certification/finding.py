@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -19,6 +21,15 @@ def plugin_named(name: str, more: Sequence[str] = ()) -> Plugin:
     if name not in found:
         raise PluginUnusable(f"no such adapter; there are {', '.join(sorted(found))}")
     return found[name]
+
+
+def configured() -> list[str]:
+    """The import paths in CAAS_PLUGINS, where the product finds them too."""
+    try:
+        paths = json.loads(os.environ.get("CAAS_PLUGINS") or "[]")
+    except ValueError:
+        raise PluginUnusable("CAAS_PLUGINS is no JSON list of import paths") from None
+    return [str(path) for path in paths]
 
 
 def _imported(path: str) -> Plugin:

@@ -71,7 +71,7 @@ class VillageProvider:
         answer = await self._ask(
             f"/loans/{quote.quote_id}/sign",
             signing_request(quote, acceptance),
-            key=f"{application_id}:accept",
+            key=quote.accept_key(application_id),
         )
         if answer.status >= 400:
             raise acceptance_refused(
