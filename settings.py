@@ -349,6 +349,44 @@ class LiveSettings(Section):
     replay_hours: float = Field(default=24.0, ge=1, le=720)
 
 
+class VaultSettings(Section):
+    """HashiCorp Vault for lenders' credentials; without it, sealed rows of ours keep them.
+
+    We are known by a token, or sign in with an AppRole and are given one.
+    """
+
+    address: URL
+    mount: str = Field(default="secret", pattern=r"^[A-Za-z0-9._\-]+(/[A-Za-z0-9._\-]+)*$")
+    path: str = Field(default="caas/providers", pattern=r"^[A-Za-z0-9._\-]+(/[A-Za-z0-9._\-]+)*$")
+    namespace: str | None = Field(default=None, min_length=1)
+    token: SecretStr | None = None
+    role_id: str | None = Field(default=None, min_length=1)
+    secret_id: SecretStr | None = None
+    approle_mount: str = Field(default="approle", pattern=r"^[A-Za-z0-9._\-]+$")
+    ca_path: Path | None = None  # the system's authorities, unless set
+    deadline_s: float = Field(default=3.0, gt=0, le=30)
+
+    @model_validator(mode="after")
+    def _is_known_one_way(self) -> Self:
+        if (self.token is None) == (self.role_id is None):
+            raise ValueError("needs either a token or a role_id with its secret_id")
+        if (self.role_id is None) != (self.secret_id is None):
+            raise ValueError("role_id and secret_id belong together")
+        return self
+
+
+class ProvidersHealthSettings(Section):
+    """How often lenders are checked, and how many checks in a row change a status."""
+
+    interval_s: float = Field(default=30.0, ge=0.2, le=3_600)
+    deadline_s: float = Field(default=5.0, gt=0, le=60)
+    concurrency: int = Field(default=10, ge=1, le=200)
+    failures: int = Field(default=3, ge=1, le=100)
+    successes: int = Field(default=2, ge=1, le=100)
+    # How long a lender's earlier credentials stay usable after newer ones took over.
+    credential_overlap_s: int = Field(default=3_600, ge=0, le=30 * 86_400)
+
+
 class OffersSettings(Section):
     """Searches by criteria: how long lenders have, and how long their answers are remembered."""
 
@@ -394,6 +432,8 @@ class Settings(BaseSettings):
     bureau: BureauSettings | None = None
     notifier: NotifierSettings | None = None
     providers: tuple[ProviderSettings, ...] = ()
+    providers_health: ProvidersHealthSettings = ProvidersHealthSettings()
+    vault: VaultSettings | None = None
     # Import paths of adapters beyond those shipped and installed, as `lender.adapter:PLUGIN`.
     plugins: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?$")], ...] = ()
     sanctions: SanctionsSettings = SanctionsSettings()

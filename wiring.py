@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import structlog
 from pydantic import SecretStr
 from temporalio.client import Client
@@ -17,7 +16,6 @@ from activities.compliance import ComplianceActivities
 from activities.kyc import KYCActivities
 from activities.notices import NoticeActivities
 from activities.offers import OfferActivities
-from activities.ports.credit_provider import CreditProvider
 from activities.ports.name_screener import NameScreener
 from activities.ports.rule_book import RuleBook
 from activities.ports.scorer import Scorer
@@ -27,7 +25,7 @@ from activities.settlement import ChainActivities, LoanBookActivities
 from adapters import telemetry
 from adapters.bureau.bureau import HTTPCreditBureau
 from adapters.chain import eip712
-from adapters.http import DEFAULT_MAX_BYTES, HTTPCaller, new_client
+from adapters.http import DEFAULT_MAX_BYTES, HTTPCaller, HTTPClient, new_client
 from adapters.identity.verifier import HTTPIdentityVerifier
 from adapters.kafka_mapping import envelope_of
 from adapters.notices.mail_house import HTTPMailHouse
@@ -51,8 +49,10 @@ from adapters.postgres.risk import PostgresRiskRecords
 from adapters.postgres.settlements import PostgresChainRecords
 from adapters.postgres.sweeping import PostgresStartIntents
 from adapters.postgres.watching import PostgresOpenSettlements
-from adapters.providers.configured import ConfiguredDirectory
-from adapters.providers.opening import ProviderMisconfigured, Surroundings, open_provider
+from adapters.providers.assembly import Lenders, configured_lender, vaults
+from adapters.providers.directory import PostgresProviderDirectory
+from adapters.providers.health import CheckPlan, ProviderHealthChecker
+from adapters.providers.opening import ProviderMisconfigured, Surroundings
 from adapters.providers.plugin import Plugin, PluginUnusable, plugins
 from adapters.relay import OutboxRelay
 from adapters.sanctions.fail_closed import FailClosedScreener
@@ -65,6 +65,7 @@ from adapters.vault import Keyring
 from adapters.webhooks.signature import decode_secret
 from adapters.workflow_messages import TemporalMessages
 from models.domain.offer import SettlementVenue
+from models.domain.provider_health import Hysteresis
 from models.domain.quota import TokenStore
 from models.domain.routing import VERIFY_ACCEPTANCE
 from models.policy.engine import RuleBook as CompiledRuleBook
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from adapters.chain.rpc import JSONRPCProvider
     from adapters.chain.watcher import BlockWatcher
     from adapters.egress import EgressPolicy
+    from adapters.hashicorp_vault import HashiCorpVault
     from api.auth import TokenVerifier
     from api.deps import Services
     from api.live.hub import LiveHub
@@ -106,11 +108,13 @@ class Wiring:
         self.settings = settings
         self.keyring = Keyring(settings.master_key_bytes())
         self._stack = stack
-        self._http: httpx.AsyncClient | None = None
+        self._http: HTTPClient | None = None
         self._client: Client | None = None
         self._databases: dict[str, Database] = {}
         self._chain: EVMSettlementChain | None = None
         self._rpc: JSONRPCProvider | None = None
+        self._lenders: Lenders | None = None
+        self._directories: dict[str, PostgresProviderDirectory] = {}
 
     async def database(self, role: str) -> Database:
         """The database under one of our roles: app, chain or relay."""
@@ -201,22 +205,30 @@ class Wiring:
             return EgressPolicy(allowed, ports=frozenset(), plain_http=True)
         return EgressPolicy(egress.allowed_networks, frozenset(egress.ports))
 
-    def providers(self) -> dict[str, CreditProvider]:
-        """The configured lenders by id."""
-        known = self.plugins()
-        opened = [self._opened(known, n) for n in range(len(self.settings.providers))]
-        return {each.provider_id: each for each in opened}
-
-    def offer_search(self) -> ConcurrentOfferSearch:
+    async def offer_search(self) -> ConcurrentOfferSearch:
         """What asks all lenders at once."""
         cache = OfferCache(self.settings.offers.cache_ttl_s)
-        search = ConcurrentOfferSearch(ConfiguredDirectory(self.providers()), cache)
+        search = ConcurrentOfferSearch(await self.directory("app"), cache)
         self.closing(search.close)
         return search
 
+    async def directory(self, role: str) -> PostgresProviderDirectory:
+        """Who lends, as one of our roles of the database sees it."""
+        if role not in self._directories:
+            found = self.lenders().directory(await self.database(role))
+            self.closing(found.close)
+            self._directories[role] = found
+        return self._directories[role]
+
+    def lenders(self) -> Lenders:
+        """What this process has to do with lenders."""
+        if self._lenders is None:
+            self._lenders = _lenders(self)
+        return self._lenders
+
     def surroundings(self) -> Surroundings:
         """What lenders' adapters share in this process."""
-        return Surroundings(self.caller, self._reader, eip712.terms_hash)
+        return Surroundings(self.caller, self.reader, eip712.terms_hash)
 
     def plugins(self) -> Mapping[str, Plugin]:
         """The lenders' adapters there are, by name."""
@@ -225,20 +237,7 @@ class Wiring:
         except PluginUnusable as error:
             raise WrongSetting(f"CAAS_PLUGINS: {error}") from None
 
-    def _opened(self, known: Mapping[str, Plugin], position: int) -> CreditProvider:
-        told, at = self.settings.providers[position], f"CAAS_PROVIDERS__{position}__"
-        plugin = known.get(told.adapter)
-        if plugin is None:
-            raise WrongSetting(f"{at}ADAPTER: must be one of {', '.join(sorted(known))}")
-        secrets = {name: text.get_secret_value() for name, text in told.credentials.items()}
-        around = self.surroundings()
-        try:
-            return open_provider(plugin, told.provider_id, told.url, told.config, secrets, around)
-        except ProviderMisconfigured as error:
-            where = error.field.replace(".", "__").upper()
-            raise WrongSetting(f"{at}{where}: {error.reason}") from None
-
-    def _reader(self) -> JSONRPCProvider:
+    def reader(self) -> JSONRPCProvider:
         # Reading a chain takes libraries of its own: only who has a pool among its lenders pays.
         from adapters.chain.rpc import JSONRPCProvider  # noqa: PLC0415
 
@@ -303,7 +302,7 @@ class Wiring:
             ReviewActivities(PostgresReviewRecords(app)),
             OfferActivities(
                 PostgresOfferRecords(app, self.venue()),
-                list(self.providers().values()),
+                await self.offer_search(),
                 self.venue(),
                 eip712.loan_reference,
                 deadline_s=self.settings.offers_deadline_s,
@@ -345,7 +344,7 @@ class Wiring:
         records = PostgresChainRecords(
             await self.database("chain"), chain.venue.chain_id, chain.sender
         )
-        return ChainActivities(records, chain, self.providers())
+        return ChainActivities(records, chain, await self.directory("chain"))
 
     async def watcher(self) -> BlockWatcher:
         """The block watcher of the chain."""
@@ -364,6 +363,14 @@ class Wiring:
             PostgresInformation(relay),
             await self.messages(),
         )
+
+    async def provider_checker(self) -> ProviderHealthChecker:
+        """What checks lenders, pauses them and brings them back."""
+        health = self.settings.providers_health
+        plan = CheckPlan(
+            health.interval_s, deadline_s=health.deadline_s, concurrency=health.concurrency
+        )
+        return self.lenders().checker(await self.database("relay"), plan)
 
     async def sealer(self) -> AuditSealer:
         """What chains the audit trail."""
@@ -444,7 +451,7 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             reviews=PostgresReviewRecords(database),
             information=PostgresInformation(database),
             offers=PostgresOffers(database),
-            offer_search=wiring.offer_search(),
+            offer_search=await wiring.offer_search(),
             search_deadline_s=settings.offers.search_deadline_ms / 1_000,
             callbacks=PostgresCallbacks(database),
             graph=PostgresGraph(database),
@@ -465,6 +472,47 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             quotas=_token_store(wiring, database),
         )
         await asyncio.gather(*background, return_exceptions=True)
+
+
+def _lenders(wiring: Wiring) -> Lenders:
+    """Configured lenders, open, and what registered ones are opened with."""
+    from adapters.egress import PublicResolver  # noqa: PLC0415
+
+    known, around, configured = wiring.plugins(), wiring.surroundings(), []
+    for position, told in enumerate(wiring.settings.providers):
+        try:
+            configured.append(configured_lender(told, known, around))
+        except ProviderMisconfigured as error:
+            where = error.field.replace(".", "__").upper()
+            raise WrongSetting(f"CAAS_PROVIDERS__{position}__{where}: {error.reason}") from None
+    policy, health = wiring.egress(), wiring.settings.providers_health
+    # Somebody else names these addresses: their names lead only where the policy allows.
+    client = new_client(resolver=PublicResolver(policy))
+    wiring.closing(client.aclose)
+
+    def caller(url: str, deadline_s: float, max_bytes: int) -> HTTPCaller:
+        return HTTPCaller(client, url, deadline_s, max_bytes)
+
+    return Lenders(
+        known, configured, vaults(wiring.keyring, _outside_vault(wiring)),
+        Surroundings(caller, wiring.reader, eip712.terms_hash), policy,
+        Hysteresis(health.failures, health.successes),
+        timedelta(seconds=health.credential_overlap_s),
+    )  # fmt: skip
+
+
+def _outside_vault(wiring: Wiring) -> HashiCorpVault | None:
+    at = wiring.settings.vault
+    if at is None:
+        return None
+    from adapters.hashicorp_vault import HashiCorpVault, VaultAccess  # noqa: PLC0415
+
+    token, secret = at.token, at.secret_id
+    access = VaultAccess(
+        at.mount, at.path, at.namespace, token.get_secret_value() if token else None,
+        at.role_id, secret.get_secret_value() if secret else None, at.approle_mount,
+    )  # fmt: skip
+    return HashiCorpVault(wiring.caller(at.address, at.deadline_s), access)
 
 
 def _provider_keys(wiring: Wiring) -> dict[str, ProviderKeys]:

@@ -4,7 +4,8 @@
     scoring     scoring, its evidence and the risk model (processes of its own: it is bound to the
                 processor)
     chain       the only role with the relaying key: signs, sends, and watches blocks
-    relay       publishes events, seals the audit trail, starts and delivers what a crash left
+    relay       publishes events, seals the audit trail, checks lenders, starts and delivers what a
+                crash left
 
 One process may have several roles: repeat `--role`. With `--alive-file`, a file's age tells whoever
 looks from outside that the process is well: it is written anew every few seconds, from when the
@@ -115,7 +116,9 @@ async def _parts(role: str, wiring: Wiring) -> list[Any]:
             activities = [await wiring.chain_activities()]
             return [await _worker(wiring, CHAIN_QUEUE, activities), await wiring.watcher()]
         case "relay":
-            return [await wiring.sweeper(), await wiring.sealer(), *await wiring.relays()]
+            checker = await wiring.provider_checker()
+            loops = [await wiring.sweeper(), await wiring.sealer(), checker]
+            return [*loops, *await wiring.relays()]
         case _:
             raise WrongSetting(f"--role: {role!r} is none of workflows, scoring, chain, relay")
 

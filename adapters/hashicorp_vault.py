@@ -8,6 +8,7 @@ What Vault answers is never part of an error or a log line.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from urllib.parse import quote
 
 from adapters.credential_vault import HASHICORP, CredentialRef, Kept
 from adapters.http import Answer, HTTPCaller
+from adapters.strict_json import parse_object
 from adapters.vault import Undecipherable
 from models.domain.errors import Permanent, Unavailable
 
@@ -94,12 +96,18 @@ class HashiCorpVault:
     async def _call(
         self, method: str, path: str, body: Mapping[str, Any] | None, token: str | None
     ) -> Answer:
-        headers = {"x-vault-request": "true"}
+        headers = {"accept": "application/json", "x-vault-request": "true"}
         if token is not None:
             headers["x-vault-token"] = token
         if self._access.namespace is not None:
             headers["x-vault-namespace"] = self._access.namespace
-        return await self._caller.call(method, path, json=body, headers=headers)
+        content = b""
+        if body is not None:
+            headers["content-type"] = "application/json"
+            content = json.dumps(body, ensure_ascii=False).encode()
+        received = await self._caller.exchange(method, path, content, headers)
+        # Writes that have nothing to tell are answered by 204 and no body.
+        return Answer(received.status, received.headers, _object(received.raw))
 
     async def _valid_token(self) -> str:
         async with self._signing_in:
@@ -121,6 +129,13 @@ class HashiCorpVault:
         lasts_s = float(lasts_s) if isinstance(lasts_s, int) and lasts_s > 0 else _SHORTEST_S
         self._token = token
         self._token_until = self._clock() + max(_SHORTEST_S, lasts_s * _RENEW_AT)
+
+
+def _object(raw: bytes) -> Mapping[str, Any]:
+    try:
+        return parse_object(raw) if raw else {}
+    except ValueError:
+        return {}
 
 
 def _data(answer: Answer) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ MAY_IMPORT_WIRING = {"api/app.py", "worker.py", "cli.py"}
 LONGEST_FUNCTION = 70
 LONGEST_FILE = 350
 # One list of what meets what, one of what can be set: in two files, neither would be the place.
-LONGER = {"wiring.py": 560, "settings.py": 560}
+LONGER = {"wiring.py": 620, "settings.py": 560}
 
 # What a lock or build file would contain if it named where packages are fetched from.
 REGISTRY = re.compile(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, Protocol
+
+from pydantic import SecretStr
 
 from activities.ports.credit_provider import CreditProvider
 from adapters.credential_vault import CredentialVault, CredentialVaults, EnvelopeVault
-from adapters.egress import EgressPolicy
+from adapters.egress import EgressPolicy, check_url
 from adapters.postgres.database import Database
 from adapters.postgres.providers import PostgresProviders
 from adapters.postgres.providers_credentials import PostgresCredentialUpkeep
@@ -17,7 +20,7 @@ from adapters.providers.desk import ProviderDesk
 from adapters.providers.directory import Configured, PostgresProviderDirectory
 from adapters.providers.health import CheckPlan, ProviderHealthChecker
 from adapters.providers.opened import OpenedProviders
-from adapters.providers.opening import Surroundings, open_provider
+from adapters.providers.opening import ProviderMisconfigured, Surroundings, open_provider
 from adapters.providers.plugin import Plugin
 from adapters.vault import Keyring
 from models.domain.ids import PLATFORM
@@ -43,6 +46,8 @@ class Lenders:
         def open_(
             plugin: Plugin, record: ProviderRecord, secrets: Mapping[str, str]
         ) -> CreditProvider:
+            # What was allowed when it was registered need not be so today.
+            check_url(record.url, self.policy)
             name, url, config = record.provider_id, record.url, record.config
             return open_provider(plugin, name, url, config, secrets, self.around)
 
@@ -75,25 +80,47 @@ class Lenders:
         )
 
 
+class Told(Protocol):
+    """What the configuration says of a lender (settings.py)."""
+
+    @property
+    def provider_id(self) -> str: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def adapter(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+    @property
+    def credentials(self) -> Mapping[str, SecretStr]: ...
+
+
 def configured_lender(
-    plugin: Plugin, name: str | None, url: str, config: Mapping[str, object], opened: CreditProvider
+    told: Told, plugins: Mapping[str, Plugin], around: Surroundings
 ) -> Configured:
-    """A lender that the configuration names, as lists show it."""
-    manifest = plugin.manifest
+    """A lender that the configuration names, open; raises ProviderMisconfigured."""
+    plugin = plugins.get(told.adapter)
+    if plugin is None:
+        raise ProviderMisconfigured("adapter", f"must be one of {', '.join(sorted(plugins))}")
+    name, manifest = told.provider_id, plugin.manifest
+    secrets = {key: secret.get_secret_value() for key, secret in told.credentials.items()}
+    provider = open_provider(plugin, name, told.url, told.config, secrets, around)
     record = ProviderRecord(
         tenant_id=PLATFORM,
-        provider_id=opened.provider_id,
-        name=name or opened.provider_id,
+        provider_id=name,
+        name=told.name or name,
         adapter=manifest.adapter,
         type=manifest.type,
-        url=url,
-        config=dict(config),
+        url=told.url,
+        config=dict(told.config),
         appetite={},
         limits={},
         metadata={},
         source=Source.CONFIGURATION,
     )
-    return Configured(record, manifest.appetite, opened)
+    return Configured(record, manifest.appetite, provider)
 
 
 def vaults(keyring: Keyring, outside: CredentialVault | None) -> CredentialVaults:
