@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from adapters import telemetry
-from adapters.account_commands import account_commands, key_commands
+from adapters.account_commands import Operator, Reason, account_commands, key_commands
+from adapters.offer_commands import offers_commands
+from adapters.provider_commands import provider_commands
 from adapters.trail_commands import audit_commands, event_commands
 from adapters.vault import Keyring
 from models.domain.application import Stage, State
@@ -43,8 +45,6 @@ Key = Annotated[str, typer.Argument(help="An application's id, or a user's.")]
 Tenant = Annotated[str | None, typer.Option(help="Whose; needed where it cannot be looked up.")]
 AsJSON = Annotated[bool, typer.Option("--json", help="JSON lines instead of a table.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000)]
-Operator = Annotated[str, typer.Option(envvar="CAAS_OPERATOR", help="Your name, for the record.")]
-Reason = Annotated[str, typer.Option(help="Why, for the record.")]
 
 
 @app.command()
@@ -341,6 +341,8 @@ app.add_typer(audit_commands(_as("relay")), name="audit")
 app.add_typer(event_commands(_as("relay")), name="events")
 app.add_typer(key_commands(_as("app"), _auth), name="keys")
 app.add_typer(account_commands(_as("app"), _auth), name="accounts")
+app.add_typer(offers_commands(), name="offers")
+app.add_typer(provider_commands(), name="providers")
 
 
 if __name__ == "__main__":

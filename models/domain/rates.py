@@ -7,6 +7,7 @@ single advance and level monthly payments it is the internal rate of return time
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from fractions import Fraction
 from math import ceil
 
@@ -15,8 +16,22 @@ _HIGHEST_RATE = 10.0  # per month
 _STEPS = 200  # each doubles the digits that are right; far fewer are needed
 
 
+class NoRate(StrEnum):
+    """Why cash flows have no annual percentage rate; published, never reused."""
+
+    NO_SIGN_CHANGE = "NO_SIGN_CHANGE"  # less comes back than goes out, or nothing is ever owed
+    AMBIGUOUS = "AMBIGUOUS"  # payments run ahead of the advances: several rates may fit
+    OUT_OF_RANGE = "OUT_OF_RANGE"  # the rate lies above the highest that is looked for
+    NOT_CONVERGED = "NOT_CONVERGED"  # the search did not end within its steps
+
+
 class RateNotFound(ValueError):
-    """The cash flows have no rate between 0 and 12,000 % a year."""
+    """The cash flows have no rate that could be published; `reason` says why."""
+
+    def __init__(self, reason: NoRate, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
 
 
 def level_payment_minor(principal_minor: int, nominal_rate_bps: int, term_months: int) -> int:
@@ -39,7 +54,7 @@ def apr_bps(amount_financed_minor: int, payments_minor: Sequence[int]) -> int:
     if amount_financed_minor <= 0 or not payments_minor:
         raise ValueError("an advance and at least one payment are needed")
     if sum(payments_minor) < amount_financed_minor:
-        raise RateNotFound("the payments return less than the advance")
+        raise RateNotFound(NoRate.NO_SIGN_CHANGE, "the payments return less than the advance")
 
     rate = 0.0
     for _ in range(_STEPS):
@@ -50,8 +65,30 @@ def apr_bps(amount_financed_minor: int, payments_minor: Sequence[int]) -> int:
             break
         rate = further
     if rate > _HIGHEST_RATE:
-        raise RateNotFound("the rate lies above 12,000 % a year")
+        raise RateNotFound(NoRate.OUT_OF_RANGE, "the rate lies above 12,000 % a year")
     return round(rate * MONTHS_PER_YEAR * 10_000)
+
+
+def total_cost_minor(
+    received_minor: int, payments_minor: Sequence[int], *, paid_apart_minor: int = 0
+) -> int:
+    """What a credit costs over its term, all fees included; negative where less comes back.
+
+    `received_minor` is what the borrower has the use of, so the two kinds of fees count once each:
+
+    - A *financed* fee is lent on top of what is received and repaid inside the payments: it is in
+      `payments_minor`, and must not be added again.
+    - A *prepaid* fee is kept back from the principal, which makes `received_minor` smaller, or is
+      paid out of the borrower's own pocket, which makes it `paid_apart_minor`. It is one or the
+      other, never both.
+
+    Source: 12 CFR 1026.4 (finance charge) and 1026.18(b) (prepaid charges reduce the amount
+    financed); Directive (EU) 2023/2225 Article 3(5) (total cost of the credit to the consumer).
+    """
+    amounts = (received_minor, paid_apart_minor, *payments_minor)
+    if received_minor <= 0 or not payments_minor or min(amounts) < 0:
+        raise ValueError("something is received, something is paid, and no amount is negative")
+    return sum(payments_minor) + paid_apart_minor - received_minor
 
 
 def _present_value(payments_minor: Sequence[int], rate: float) -> tuple[float, float]:
