@@ -136,7 +136,9 @@ async def duplicate_offers(trial: Trial) -> str:
         require(outcome.error.code in _UNBELIEVED, outcome.told())
         return outcome.told()
     require(outcome.error is None and bool(outcome.answer), outcome.told())
-    ids = [quote.quote_id for quote in outcome.answer or ()]
+    # What the adapter itself lists; its guard would have merged them.
+    [own] = outcome.own
+    ids = [quote.quote_id for quote in own.answer]
     require(len(set(ids)) == len(ids), f"{len(ids)} offers, of which {len(set(ids))} differ")
     return f"{len(ids)} offers, each once"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from adapters.http import BUSY, MALFORMED_RESPONSE, UNREACHABLE
+from adapters.providers.guard import DEADLINE_EXCEEDED
 from models.domain.errors import CreditError, Permanent, Transient
 from models.domain.offer import LenderConfirmation
 from sandbox.certification import faults
@@ -16,9 +17,8 @@ from sandbox.certification.row import Part, Row
 from sandbox.certification.trial import TENANT, Options, Outcome, Trial, require
 from sandbox.certification.wire import Fault, Passing, Reply
 
-TIMED_OUT: Final = "PROVIDER_TIMEOUT"
-
-_LATE: Final = frozenset({UNREACHABLE, TIMED_OUT})
+_LATE: Final = frozenset({UNREACHABLE, DEADLINE_EXCEEDED})
+_GONE: Final = frozenset({UNREACHABLE})
 _MALFORMED: Final = frozenset({MALFORMED_RESPONSE})
 _REFUSED: Final = frozenset({"PROVIDER_REFUSED"})
 
@@ -64,8 +64,8 @@ FAULTS: Final = (
     WireFault(
         "drip-fed", lambda o: faults.dripping(o.fault_s, 0.05), Transient, _LATE, hurried=True
     ),
-    WireFault("truncated", lambda _: faults.truncated(), Transient, _LATE),
-    WireFault("connection-reset", lambda _: faults.reset(), Transient, _LATE),
+    WireFault("truncated", lambda _: faults.truncated(), Transient, _GONE),
+    WireFault("connection-reset", lambda _: faults.reset(), Transient, _GONE),
     WireFault("error-500", lambda _: faults.status(500), Transient, frozenset({BUSY})),
     WireFault("error-503", lambda _: faults.status(503), Transient, frozenset({BUSY})),
     WireFault("malformed", lambda _: faults.malformed(), Permanent, _MALFORMED),
@@ -95,9 +95,7 @@ async def unreachable(trial: Trial) -> str:
     """Nobody listens at the lender's address."""
     provider = trial.open()
     trial.line.cut()
-    refused = await trial.refused(
-        provider.get_offers(trial.request), Transient, frozenset({UNREACHABLE})
-    )
+    refused = await trial.refused(provider.get_offers(trial.request), Transient, _GONE)
     return refused.told()
 
 
@@ -142,7 +140,7 @@ async def reply_lost(trial: Trial) -> str:
 
 async def reply_cut(trial: Trial) -> str:
     """The lender signed, its answer broke off."""
-    return await _accepted_after(trial, faults.truncated(), _LATE)
+    return await _accepted_after(trial, faults.truncated(), _GONE)
 
 
 async def reply_spoiled(trial: Trial) -> str:

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
@@ -17,11 +17,13 @@ from adapters.chain import eip712
 from adapters.chain.rpc import JSONRPCProvider
 from adapters.http import HTTPCaller, new_client
 from adapters.providers.opening import Surroundings, open_provider
-from adapters.providers.plugin import Plugin
+from adapters.providers.plugin import Opening, Plugin
+from adapters.providers.provider_metrics import ProviderMetrics
 from models.domain.errors import CreditError
 from models.domain.offer import Acceptance, Quote, QuoteRequest
 from sandbox.certification.faults import rewritten
 from sandbox.certification.rehearsal import Document, Rehearsal, Stage, Step
+from sandbox.certification.tapping import Own, Tapped
 from sandbox.certification.wire import Fault, Line, Reply, Wire
 
 T = TypeVar("T")
@@ -68,6 +70,7 @@ class Ground:
     journal: Path
     wire: Wire
     options: Options
+    metrics: ProviderMetrics = field(default_factory=ProviderMetrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Outcome(Generic[T]):
     answer: T | None
     error: BaseException | None
     elapsed_s: float
+    own: tuple[Own, ...]  # of the adapter itself, before its guard
 
     def told(self) -> str:
         """In one line, without what an error says of secrets."""
@@ -99,6 +103,7 @@ class Trial:
         self.line = ground.wire.line(ground.counterparty_url)
         self.lines: list[Line] = [self.line]
         self.errors: list[BaseException] = []
+        self._own: list[Own] = []
         self._stack = stack
         application_id = "app_" + secrets.token_hex(16)
         self.request = QuoteRequest(
@@ -131,14 +136,16 @@ class Trial:
             plugin.manifest.limits,
             deadline_s=self.options.patience_s if deadline_s is None else deadline_s,
         )
-        hurried = replace(plugin, manifest=replace(plugin.manifest, limits=limits))
+        hurried = replace(
+            plugin, manifest=replace(plugin.manifest, limits=limits), open=self._opened
+        )
         return open_provider(
             hurried,
             PROVIDER_ID,
             (line or self.line).url,
             stage.config,
             stage.credentials if credentials is None else credentials,
-            Surroundings(self._caller, self._rpc, eip712.terms_hash),
+            Surroundings(self._caller, self._rpc, eip712.terms_hash, metrics=self.ground.metrics),
         )
 
     async def quoted(self) -> tuple[CreditProvider, Quote]:
@@ -187,7 +194,7 @@ class Trial:
     async def watch(self, call: Awaitable[T], within_s: float | None = None) -> Outcome[T]:
         """What becomes of a call; Unmet if it takes much longer than it may."""
         limit_s = (self.options.patience_s if within_s is None else within_s) + self.options.grace_s
-        started = time.monotonic()
+        heard, started = len(self._own), time.monotonic()
         task = asyncio.ensure_future(call)
         done, _ = await asyncio.wait({task}, timeout=limit_s)
         elapsed_s = time.monotonic() - started
@@ -200,7 +207,10 @@ class Trial:
             self.errors.append(error)
         if elapsed_s > limit_s:
             raise Unmet(f"an answer only after {elapsed_s:.1f} s")
-        return Outcome(None if error else task.result(), error, elapsed_s)
+        own = tuple(self._own[heard:])
+        self.errors += [each.error for each in own if each.error is not None]
+        _require_of_the_contract(own)
+        return Outcome(None if error else task.result(), error, elapsed_s, own)
 
     async def refused(
         self,
@@ -211,9 +221,11 @@ class Trial:
     ) -> Outcome[Any]:
         """The call fails in this way, with one of these codes if any are named; else Unmet."""
         outcome = await self.watch(call, within_s)
-        error = outcome.error
-        if not isinstance(error, kind) or (codes and error.code not in codes):
+        if not _is(outcome.error, kind, codes):
             raise Unmet(outcome.told())
+        for own in outcome.own:
+            if not _is(own.error, kind, codes):
+                raise Unmet(f"{_told(own)}; its guard made it {outcome.told()}")
         return outcome
 
     async def given(self, call: Awaitable[T]) -> T:
@@ -248,6 +260,9 @@ class Trial:
         self.lines.append(self.ground.wire.line(self.ground.counterparty_url))
         return self.lines[-1]
 
+    def _opened(self, opening: Opening) -> CreditProvider:
+        return Tapped(self.ground.plugin.open(opening), self._own)
+
     def _caller(self, url: str, deadline_s: float, max_bytes: int) -> HTTPCaller:
         client = new_client()
         self._stack.push_async_callback(client.aclose)
@@ -260,6 +275,28 @@ class Trial:
         rpc = JSONRPCProvider(url)
         self._stack.push_async_callback(rpc.close)
         return rpc
+
+
+def _require_of_the_contract(own: tuple[Own, ...]) -> None:
+    """Unmet if the adapter itself raised what its contract does not know."""
+    for each in own:
+        never = each.call in ("get_status", "disconnect")
+        if each.error is not None and (never or not isinstance(each.error, CreditError)):
+            raise Unmet(f"{_told(each)}, caught by its guard")
+
+
+def _is(error: object, kind: type[CreditError], codes: frozenset[str]) -> bool:
+    return isinstance(error, kind) and (not codes or error.code in codes)
+
+
+def _told(own: Own) -> str:
+    """What the adapter itself did, in one line."""
+    if isinstance(own.error, CreditError):
+        return f"{own.call} raised {type(own.error).__name__} {own.error.code}"
+    if own.error is not None:
+        return f"{own.call} raised {type(own.error).__name__}"
+    count = f" {len(own.answer)} offers" if isinstance(own.answer, tuple) else ""
+    return f"{own.call} answered{count}"
 
 
 def require(condition: bool, happened: str) -> None:
