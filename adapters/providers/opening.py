@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,11 @@ from pydantic import BaseModel, ValidationError
 
 from activities.ports.credit_provider import CreditProvider
 from adapters.http import HTTPCaller
+from adapters.providers.breaker import DEFAULT_POLICY, BreakerPolicy
+from adapters.providers.guard import Guarded
+from adapters.providers.pacing import Pace
 from adapters.providers.plugin import Opening, Plugin, utc_now
+from adapters.providers.provider_metrics import ProviderMetrics
 from models.domain.offer import LoanTerms
 
 if TYPE_CHECKING:
@@ -44,6 +48,8 @@ class Surroundings:
     rpc: Callable[[], JSONRPCProvider]
     terms_hash: Callable[[LoanTerms], str]
     now: Callable[[], datetime] = utc_now
+    metrics: ProviderMetrics = field(default_factory=ProviderMetrics)
+    breaker: BreakerPolicy = DEFAULT_POLICY
 
 
 def open_provider(
@@ -54,21 +60,24 @@ def open_provider(
     credentials: Mapping[str, str],
     ctx: Surroundings,
 ) -> CreditProvider:
-    """The lender behind this address, guarded; nothing is connected yet.
+    """The lender behind this address, in a `Guarded`; nothing is connected yet.
 
+    Each opening has a breaker and a rate of its own: who wants one for a lender keeps what it got.
     Raises ProviderMisconfigured naming the field, never its value.
     """
     limits = plugin.manifest.limits
+    pace = Pace(limits.requests_per_s, limits.burst)
     opening = Opening(
         provider_id=provider_id,
         config=_checked(plugin.config, config, "config"),
         credentials=_checked(plugin.credentials, credentials, "credentials"),
-        caller=ctx.caller(url, limits.deadline_s, limits.max_bytes),
+        caller=ctx.caller(url, limits.deadline_s, limits.max_bytes).through(pace),
         rpc=ctx.rpc,
         terms_hash=ctx.terms_hash,
         now=ctx.now,
     )
-    return plugin.open(opening)
+    adapter, manifest = plugin.open(opening), plugin.manifest
+    return Guarded(adapter, manifest, pace, ctx.terms_hash, ctx.metrics, policy=ctx.breaker)
 
 
 def check_provider(

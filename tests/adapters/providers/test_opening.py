@@ -119,7 +119,7 @@ async def test_a_wrong_provider_stops_the_start(provider, line) -> None:
     settings = Settings.model_validate({"master_keys": KEYS, "providers": [right, wrong]})
     async with wired(settings) as wiring:
         with pytest.raises(WrongSetting) as raised:
-            wiring.providers()
+            wiring.lenders()
     assert line in str(raised.value)
     assert CONTENT not in str(raised.value)
 
@@ -128,7 +128,7 @@ async def test_a_plugin_that_is_not_there_stops_the_start() -> None:
     settings = Settings.model_validate({"master_keys": KEYS, "plugins": ["no.such:PLUGIN"]})
     async with wired(settings) as wiring:
         with pytest.raises(WrongSetting, match=r"CAAS_PLUGINS: no\.such:PLUGIN: ModuleNotFound"):
-            wiring.providers()
+            wiring.lenders()
 
 
 CONFIGS = {
