@@ -451,6 +451,7 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             reviews=PostgresReviewRecords(database),
             information=PostgresInformation(database),
             offers=PostgresOffers(database),
+            providers=wiring.lenders().desk(database, await wiring.directory("app")),
             offer_search=await wiring.offer_search(),
             search_deadline_s=settings.offers.search_deadline_ms / 1_000,
             callbacks=PostgresCallbacks(database),

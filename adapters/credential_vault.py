@@ -130,7 +130,7 @@ class CredentialVaults:
     def _of(self, kept: Kept) -> CredentialVault:
         found = self._vaults.get(kept.vault)
         if found is None:
-            raise Unavailable("VAULT_NOT_CONFIGURED", kept.vault)
+            raise Unavailable("VAULT_UNAVAILABLE", f"{kept.vault} is not configured")
         return found
 
 

@@ -19,9 +19,9 @@ from adapters.credential_vault import HASHICORP, CredentialRef, Kept
 from adapters.http import Answer, HTTPCaller
 from adapters.strict_json import parse_object
 from adapters.vault import Undecipherable
-from models.domain.errors import Permanent, Unavailable
+from models.domain.errors import Permanent, Transient, Unavailable
 
-VAULT_REFUSED: Final = "VAULT_REFUSED"
+VAULT_UNAVAILABLE: Final = "VAULT_UNAVAILABLE"
 # A token is renewed by signing in again, this much of its life before it ends.
 _RENEW_AT: Final = 0.8
 _SHORTEST_S: Final = 5.0
@@ -56,11 +56,11 @@ class HashiCorpVault:
         self._signing_in = asyncio.Lock()
 
     async def seal(self, ref: CredentialRef, secrets: Mapping[str, str]) -> Kept:
-        """Write a new version; raises Unavailable, or Permanent VAULT_REFUSED."""
+        """Write a new version; raises Unavailable."""
         answer = await self._ask("POST", self._place("data", ref), {"data": dict(secrets)})
         version = _data(answer).get("version")
         if not isinstance(version, int) or version < 1:
-            raise Permanent(VAULT_REFUSED, "no version in the answer")
+            raise Unavailable(VAULT_UNAVAILABLE, "no version in the answer")
         return Kept(self.name, vault_version=version)
 
     async def open(self, ref: CredentialRef, kept: Kept) -> Mapping[str, str]:
@@ -90,7 +90,7 @@ class HashiCorpVault:
             # Absent, or its versions deleted: the same to us.
             return Answer(404, {}, {})
         if answer.status >= 400:
-            raise Permanent(VAULT_REFUSED, f"status {answer.status}")
+            raise Unavailable(VAULT_UNAVAILABLE, f"status {answer.status}")
         return answer
 
     async def _call(
@@ -105,7 +105,11 @@ class HashiCorpVault:
         if body is not None:
             headers["content-type"] = "application/json"
             content = json.dumps(body, ensure_ascii=False).encode()
-        received = await self._caller.exchange(method, path, content, headers)
+        try:
+            received = await self._caller.exchange(method, path, content, headers)
+        except (Transient, Permanent) as error:
+            # Its message names our path in Vault, which says nothing secret.
+            raise Unavailable(VAULT_UNAVAILABLE, error.code) from error
         # Writes that have nothing to tell are answered by 204 and no body.
         return Answer(received.status, received.headers, _object(received.raw))
 
@@ -114,7 +118,7 @@ class HashiCorpVault:
             if self._token is None or self._clock() >= self._token_until:
                 await self._sign_in()
             if self._token is None:
-                raise Unavailable("VAULT_NOT_SIGNED_IN")
+                raise Unavailable(VAULT_UNAVAILABLE, "not signed in")
             return self._token
 
     async def _sign_in(self) -> None:
@@ -124,7 +128,7 @@ class HashiCorpVault:
         granted = answer.body.get("auth")
         token = granted.get("client_token") if isinstance(granted, dict) else None
         if answer.status >= 400 or not isinstance(token, str):
-            raise Permanent(VAULT_REFUSED, f"sign-in: status {answer.status}")
+            raise Unavailable(VAULT_UNAVAILABLE, f"sign-in: status {answer.status}")
         lasts_s = granted.get("lease_duration") if isinstance(granted, dict) else None
         lasts_s = float(lasts_s) if isinstance(lasts_s, int) and lasts_s > 0 else _SHORTEST_S
         self._token = token

@@ -27,6 +27,7 @@ from api.routes import (
     health,
     live,
     offers,
+    providers,
     reviews,
 )
 from api.versions import VersionHeaders
@@ -38,6 +39,7 @@ from wiring import api_services
 REFUSALS: Final = (
     (applications.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
     (applicants.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
+    (providers.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
     (offers.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
     (reviews.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
     (auth.router, (400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503)),

@@ -39,6 +39,7 @@ from adapters.postgres.idempotency import IdempotentWrites
 from adapters.postgres.information import AnsweredRequest, PostgresInformation
 from adapters.postgres.offer_views import PostgresOffers
 from adapters.postgres.reviews import PostgresReviewRecords
+from adapters.providers.desk import ProviderDesk
 from adapters.rate_limit.memory import MemoryTokenStore
 from adapters.strict_json import parse_object
 from adapters.temporal import PayloadDesk
@@ -79,6 +80,7 @@ class Services:
     applications: PostgresApplications
     reviews: PostgresReviewRecords
     information: PostgresInformation
+    providers: ProviderDesk
     offers: PostgresOffers
     offer_search: ConcurrentOfferSearch
     search_deadline_s: float  # for all lenders of one search together

@@ -26,6 +26,7 @@ TAGS: Final = {
     "auth": "Sign in and out, and tokens.",
     "accounts": "People, service accounts and their keys.",
     "applications": "Apply for credit, follow it, answer, accept an offer, or withdraw.",
+    "providers": "Whom a tenant borrows from, how they fare, and their credentials.",
     "offers": "Search lenders, compare what they offer, accept or reject.",
     "reviews": "What people have to decide, and what they do about it.",
     "graphql": "One read schema over applications and all that belongs to them.",

@@ -36,6 +36,10 @@ SIGN_IN: Final = r"POST /auth/(login|refresh)"
 REGISTER: Final = r"POST /auth/register"
 INVITATIONS: Final = rf"{REGISTER}|POST /api/v1/invitations/\{{invitation_id\}}"
 API_KEYS: Final = r"POST /api/v1/service-accounts/\{service_account_id\}/keys"
+PROVIDER: Final = r"(PUT|DELETE|POST) /api/v1/providers/\{provider_id\}"
+PROVIDER_CHANGES: Final = (
+    r"PUT /api/v1/providers/\{provider_id\}\Z|POST /api/v1/providers/\{provider_id\}/credentials"
+)
 ACCOUNT_STATUS: Final = r"POST /api/v1/accounts/\{user_id\}/status"
 BY_UPDATE: Final = f"{ACCEPT}|{WITHDRAW}|{REVIEWS}|{SEARCH}"
 
@@ -114,6 +118,11 @@ CATALOGUE: Final[tuple[Published, ...]] = (
     Published("INVITATION_NOT_OPEN", 409, INVITATIONS, "Ask for a new invitation."),
     Published("TOO_MANY_KEYS", 409, API_KEYS, "Revoke one first."),
     Published("API_KEY_NOT_OPEN", 409, API_KEYS + r"/\{key_id\}/rotation", "Make a new key."),
+    Published("PROVIDER_NOT_YOURS", 409, PROVIDER, "Ask whoever runs the platform."),
+    Published("PROVIDER_CHANGED", 409, r"PUT /api/v1/providers/", "Read it again, then change it."),
+    Published("PROVIDER_HAS_OFFERS", 409, r"DELETE /api/v1/providers/",
+              "Set it to `MAINTENANCE`, and wait until its offers have ended."),
+    Published("ADAPTER_NOT_INSTALLED", 409, PROVIDER_CHANGES, "Remove it, or install the adapter."),
     Published("OWN_ACCOUNT", 409, ACCOUNT_STATUS, "Ask another administrator."),
     Published("TENANT_RESERVED", 409, r"POST /api/v1/tenants", "Choose another name."),
     Published("REQUEST_IN_FLIGHT", 409, WRITES, "Wait a moment and repeat it under the same key."),
@@ -177,6 +186,8 @@ CATALOGUE: Final[tuple[Published, ...]] = (
               "Repeat it after `Retry-After`, under the same key.",
               "The answer took too long; try again."),
     Published("DATABASE_UNAVAILABLE", 503, ANYWHERE, "Repeat it after `Retry-After`.", _AWAY),
+    Published("VAULT_UNAVAILABLE", 503, r"(POST|PUT) /api/v1/providers(/\{provider_id\}(/c|\Z)|\Z)",
+              "Repeat it after `Retry-After`, under the same key.", _AWAY),
     Published("SIGN_IN_BUSY", 503, r"POST /auth/(login|register)",
               "Repeat it after `Retry-After`.", _AWAY),
     Published("SIGNING_KEY_UNKNOWN", 503, SIGN_IN, "Repeat it after `Retry-After`.", _AWAY),

@@ -43,6 +43,8 @@ class Action(StrEnum):
     HAND_OVER_NOTICE = "hand_over_notice"
     DECODE_PAYLOADS = "decode_payloads"
     READ_PROFILE = "read_profile"
+    READ_PROVIDERS = "read_providers"
+    MANAGE_PROVIDERS = "manage_providers"
     READ_ACCOUNTS = "read_accounts"
     MANAGE_ACCOUNTS = "manage_accounts"
     OPEN_TENANT = "open_tenant"
@@ -60,6 +62,8 @@ class Scope(StrEnum):
     LEDGER_READ = "ledger:read"
     PAYLOADS_READ = "payloads:read"
     PROFILE_READ = "profile:read"
+    PROVIDERS_READ = "providers:read"
+    PROVIDERS_WRITE = "providers:write"
     ACCOUNTS_READ = "accounts:read"
     ACCOUNTS_WRITE = "accounts:write"
     TENANTS_WRITE = "tenants:write"
@@ -100,6 +104,8 @@ _TABLE: Final[dict[Action, tuple[Scope, set[Role]]]] = {
     Action.HAND_OVER_NOTICE:         (Scope.REVIEWS_WRITE,      {C, S}),
     Action.DECODE_PAYLOADS:          (Scope.PAYLOADS_READ,      {U, C, S, T}),
     Action.READ_PROFILE:             (Scope.PROFILE_READ,       {A, I, U, C, S, D, T, P, L}),
+    Action.READ_PROVIDERS:           (Scope.PROVIDERS_READ,     {I, U, C, S, D, T, P}),
+    Action.MANAGE_PROVIDERS:         (Scope.PROVIDERS_WRITE,    {T, P}),
     Action.READ_ACCOUNTS:            (Scope.ACCOUNTS_READ,      {D, T, P}),
     Action.MANAGE_ACCOUNTS:          (Scope.ACCOUNTS_WRITE,     {T, P}),
     Action.OPEN_TENANT:              (Scope.TENANTS_WRITE,      {P}),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,19 +15,10 @@ from models.domain.errors import Conflict, NotFound
 from models.domain.ids import new_id
 from models.domain.provider import ProviderStatus, ProviderType
 from models.domain.provider_health import set_by_person
-from models.domain.provider_record import Draft, ProviderRecord, Standing
+from models.domain.provider_record import Change, Draft, ProviderRecord, Standing
 from models.domain.writes import StoredAnswer, WriteKey
 
 Answer = Callable[[ProviderRecord], StoredAnswer]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What is to become of a provider, made from this version of it."""
-
-    version: int
-    draft: Draft
-    status: ProviderStatus | None = None
 
 
 class PostgresProviders:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from activities.ports.credit_provider import CreditProvider
 from adapters.egress import EgressPolicy, check_url
-from adapters.postgres.providers import Change, PostgresProviders
+from adapters.postgres.providers import PostgresProviders
 from adapters.postgres.providers_health import PostgresProviderHealth, StatusChange
 from adapters.providers.directory import Configured, PostgresProviderDirectory
 from adapters.providers.opened import NOT_READY
@@ -19,6 +19,7 @@ from adapters.providers.trial import ANYWHERE, Step, try_provider
 from models.domain.errors import Conflict, Invalid, NotFound, Transient
 from models.domain.provider import ProviderStatus, ProviderType
 from models.domain.provider_record import (
+    Change,
     Draft,
     ProviderRecord,
     Source,

@@ -154,10 +154,9 @@ class PostgresProviderDirectory:
             )
         registered = await asyncio.gather(*(self._entry(row) for row in rows))
         self._opened.keep_only(tenant_id, {row.record.provider_id for row in rows})
-        entries = {each.provider_id: each for each in registered}
-        if tenant_id == PLATFORM:
-            entries |= {name: self._as_configured(name, standings) for name in self._configured}
-        return entries
+        configured = self._configured if tenant_id == PLATFORM else ()
+        entries = {name: self._as_configured(name, standings) for name in configured}
+        return entries | {each.provider_id: each for each in registered}
 
     async def _entry(self, stored: StoredProvider) -> _Entry:
         record = stored.record

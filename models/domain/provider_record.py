@@ -10,7 +10,7 @@ from typing import Any
 
 from models.domain.errors import Invalid
 from models.domain.ids import PLATFORM
-from models.domain.provider import ANY, Appetite, Limits, ProviderType
+from models.domain.provider import ANY, Appetite, Limits, ProviderStatus, ProviderType
 from models.domain.provider_health import ProviderHealth
 
 # What a narrowing may name, and which way narrower is.
@@ -101,6 +101,15 @@ class Draft:
     limits: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     credentials: Mapping[str, str] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to become of a provider, made from this version of it."""
+
+    version: int
+    draft: Draft
+    status: ProviderStatus | None = None
 
 
 def narrowed_appetite(manifest: Appetite, wish: Mapping[str, Any]) -> Appetite:

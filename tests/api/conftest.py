@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from adapters.kafka_mapping import envelope_of
 from adapters.offer_search import ConcurrentOfferSearch
 from adapters.providers.configured import ConfiguredDirectory
+from adapters.providers.desk import ProviderPage
 from adapters.temporal import PayloadDesk
 from adapters.vault import Keyring
 from api.app import create_app
@@ -25,6 +26,7 @@ from api.deps import Services
 from api.live.hub import LiveHub
 from models.domain.errors import NotFound
 from models.domain.offer import SettlementVenue
+from models.domain.provider_record import Unacceptable
 from models.domain.writes import StoredAnswer, WriteKey
 from sandbox.counterparties.issuer import AUDIENCE, ISSUER, SandboxIssuer
 from settings import Settings, TemporalSettings
@@ -119,6 +121,27 @@ class EmptyRecords:
         yield self.trail
 
 
+class NoProviders:
+    """A tenant without providers: every id is unknown, and no adapter is installed."""
+
+    def __init__(self, records: EmptyRecords) -> None:
+        self._records = records
+
+    async def page(self, tenant_id: str, **_: Any) -> ProviderPage:
+        self._records._fail()
+        return ProviderPage((), None)
+
+    async def find(self, *_: Any) -> Any:
+        self._records._fail()
+        raise NotFound("PROVIDER_UNKNOWN")
+
+    history = change = rotate = remove = test = find
+
+    async def register(self, *_: Any) -> StoredAnswer:
+        self._records._fail()
+        raise Unacceptable((("adapter",), "adapter_unknown"), (("config", "url"), "missing"))
+
+
 @pytest.fixture(autouse=True)
 def logged() -> Iterator[list[Any]]:
     """What is logged, instead of printing it."""
@@ -168,11 +191,13 @@ def app(
 ) -> FastAPI:  # fmt: skip
     app = create_app(settings)
     stands_for_all: Any = records
+    providers: Any = NoProviders(records)
     app.state.services = Services(
         database=stands_for_all,
         applications=stands_for_all,
         reviews=stands_for_all,
         information=stands_for_all,
+        providers=providers,
         offers=stands_for_all,
         offer_search=ConcurrentOfferSearch(ConfiguredDirectory({})),
         search_deadline_s=0.5,

@@ -41,6 +41,20 @@ FILLED = {
     "/api/v1/reviews/{review_id}/decision": [
         "/api/v1/reviews/x/decision", f"/api/v1/reviews/rev_{'0' * 32}/decision",
     ],
+    "/api/v1/providers": [
+        "/api/v1/providers", "/api/v1/providers?type=FINTECH&status=ACTIVE&limit=1",
+        "/api/v1/providers?type=x", "/api/v1/providers?limit=0", "/api/v1/providers?after=%00",
+    ],
+    "/api/v1/providers/{provider_id}": [
+        "/api/v1/providers/no%20name", f"/api/v1/providers/prv_{'0' * 32}",
+    ],
+    "/api/v1/providers/{provider_id}/status-history": [
+        f"/api/v1/providers/prv_{'0' * 32}/status-history",
+    ],
+    "/api/v1/providers/{provider_id}/credentials": [
+        f"/api/v1/providers/prv_{'0' * 32}/credentials",
+    ],
+    "/api/v1/providers/{provider_id}/test": [f"/api/v1/providers/prv_{'0' * 32}/test"],
     "/api/v1/offers/search": ["/api/v1/offers/search"],
     "/api/v1/offers/history": [
         "/api/v1/offers/history", "/api/v1/offers/history?status=open&limit=1",
@@ -110,6 +124,8 @@ BODIES = [
     SIGNED, b'{"reason": "other"}', b'{"application_id": "app_' + b"0" * 32 + b'"}',
     b'{"criteria": {"amount_minor": 500000, "currency": "USD", "term_months": 12,'
     b' "jurisdiction": "US", "wallet": "0x' + b"11" * 20 + b'"}}',
+    b'{"name": "B", "url": "https://a.example", "adapter": "bank-rest"}',
+    b'{"name": "B", "url": "https://a.example", "version": 1}', b'{"credentials": {"key": "k"}}',
     b'{"payloads": 7}', b'{"payloads": []}',
 ]  # fmt: skip
 ROLES = [None, "applicant", "integrator", "underwriter", "tenant_admin"]
@@ -132,7 +148,7 @@ async def test_no_status_is_given_that_is_not_described(
             if key is not None:
                 headers["idempotency-key"] = key
             for filled in FILLED[path]:
-                for body in BODIES if method == "post" else [b""]:
+                for body in BODIES if method in ("post", "put") else [b""]:
                     answer = await http.request(method, filled, content=body, headers=headers)
                     asked = (method, filled, role, body[:20])
                     assert str(answer.status_code) in described, (asked, answer.text)

@@ -9,9 +9,11 @@ from typing import Any
 import httpx
 from temporalio.client import Client
 
+from api.schemas import provider_examples
 from models.domain.ids import notice_workflow_id
 from sandbox.borrower import Borrower
-from tests.e2e.matrix import Home
+from sandbox.stack_settings import BANK
+from tests.e2e.matrix import NOBODY_ASKS_IT, Home
 from tests.e2e.outside import World, eventually
 
 THIN_FILE = {"applicant.national_id": "500-00-7777"}
@@ -71,7 +73,9 @@ async def neighbour(world: World) -> Home:
 async def platform_home(world: World) -> Home:
     """The platform itself, which has administrators and programs, and no application."""
     root = world.staff("platform", "platform_admin", "root.matrix")
-    return Home("platform", await _of_administrator(world, "platform", root))
+    ids = await _of_administrator(world, "platform", root)
+    # A provider of the platform's own would be every other test's, too.
+    return Home("platform", {**ids, "provider_id": BANK})
 
 
 async def _accounts(world: World, tenant: str) -> dict[str, str]:
@@ -90,7 +94,11 @@ async def _accounts(world: World, tenant: str) -> dict[str, str]:
         world, f"/api/v1/service-accounts/{provider['service_account_id']}/keys", {},
         world.staff(tenant, "tenant_admin"),
     )  # fmt: skip
-    return {**made, "provider_key": key["api_key"]}
+    lender = await _post(
+        world, "/api/v1/providers",
+        {**provider_examples.REGISTERED, **NOBODY_ASKS_IT}, world.staff(tenant, "tenant_admin"),
+    )  # fmt: skip
+    return {**made, "provider_key": key["api_key"], "provider_id": lender["provider_id"]}
 
 
 async def _of_administrator(world: World, tenant: str, admin: dict[str, str]) -> dict[str, str]:

@@ -53,6 +53,14 @@ POST /auth/login                                                     | credentia
 POST /auth/refresh                                                   | credential               | x x x x x x x x x x
 GET /.well-known/jwks.json                                           | public                   | x x x x x x x x x x
 POST /api/v1/tenants                                                 | open_tenant              | . . . . . . . x . .
+GET /api/v1/providers                                                | read_providers           | . x x x x x x x . .
+GET /api/v1/providers/{provider_id}                                  | read_providers           | . x x x x x x x . .
+GET /api/v1/providers/{provider_id}/status-history                   | read_providers           | . x x x x x x x . .
+POST /api/v1/providers                                               | manage_providers         | . . . . . . x x . .
+PUT /api/v1/providers/{provider_id}                                  | manage_providers         | . . . . . . x x . .
+POST /api/v1/providers/{provider_id}/credentials                     | manage_providers         | . . . . . . x x . .
+POST /api/v1/providers/{provider_id}/test                            | manage_providers         | . . . . . . x x . .
+DELETE /api/v1/providers/{provider_id}                               | manage_providers         | . . . . . . x x . .
 GET /api/v1/accounts                                                 | read_accounts            | . . . . . x x x . .
 POST /api/v1/accounts/{user_id}/status                               | manage_accounts          | . . . . . . x x . .
 GET /api/v1/invitations                                              | read_accounts            | . . . . . x x x . .
@@ -156,6 +164,9 @@ OBJECT: Final = {
     "QUERY review": "credit",
 }  # fmt: skip
 
+# A provider that no loan of these tests is for, and that nobody can reach.
+NOBODY_ASKS_IT: Final = {"url": "http://127.0.0.1:9", "appetite": {"countries": ["AQ"]}}
+
 # Ids and codes within bodies: a foreign one must be told as one that nothing has.
 IN_BODIES: Final = {
     ("POST /api/v1/applications/{application_id}/accept", "offer_id"),
@@ -207,7 +218,8 @@ class Row:
         if "{review_id}" in self.path:
             return "credit"
         for name in (
-            "key_id", "service_account_id", "invitation_id", "user_id", "application_id", "offer_id"
+            "key_id", "service_account_id", "invitation_id", "user_id", "application_id",
+            "offer_id", "provider_id",
         ):  # fmt: skip
             if f"{{{name}}}" in self.path:
                 return name
@@ -268,6 +280,8 @@ def body_of(row: Row, home: Home, examples: Mapping[str, Any]) -> Any:
         "POST /api/v1/service-accounts/{service_account_id}/keys": {
             "scopes": ["profile:read"]
         },
+        "POST /api/v1/providers": NOBODY_ASKS_IT,
+        "PUT /api/v1/providers/{provider_id}": NOBODY_ASKS_IT,
         "POST /api/v1/tenants": {"tenant": f"opened-{secrets.token_hex(6)}"},
         "POST /auth/register": _somebody(home) | (
             {"invitation": ids["shown"]} if "shown" in ids else {}
