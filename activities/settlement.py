@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from temporalio import activity
 
 from activities.ports.chain import GasTerms, Payment, SettlementChain
-from activities.ports.credit_provider import CreditProvider
+from activities.ports.credit_provider import ProviderDirectory
 from activities.ports.settlement_records import Attempt, ChainRecords, LoanBook
 from models.domain.application import ApplicationRef
 from models.domain.errors import InvariantViolated, Permanent, Transient
@@ -29,11 +27,11 @@ class ChainActivities:
         self,
         records: ChainRecords,
         chain: SettlementChain,
-        providers: Mapping[str, CreditProvider],
+        lenders: ProviderDirectory,
     ) -> None:
         self._records = records
         self._chain = chain
-        self._providers = providers
+        self._lenders = lenders
 
     @activity.defn(name="submit_settlement")
     async def submit_settlement(self, order: SettlementOrder) -> SubmittedTransaction:
@@ -132,7 +130,7 @@ class ChainActivities:
 
     async def _confirm(self, order: SettlementOrder, quote: Quote) -> str:
         """The lender's signature over exactly the accepted terms, checked before it is used."""
-        provider = self._providers.get(quote.provider_id)
+        provider = await self._lenders.find(order.application.tenant_id, quote.provider_id)
         if provider is None:
             raise Permanent("PROVIDER_UNKNOWN", quote.provider_id)
         confirmation = await provider.accept_offer(

@@ -180,7 +180,7 @@ class Journey:
         await self._apply()
 
     async def _accept(self, step: Step) -> None:
-        offers = self._view["offers"]
+        offers = [each for each in self._view["offers"] if each["status"] == "open"]
         wanted = [o for o in offers if step.provider in (None, o["provider_id"])]
         if not wanted:
             raise JourneyStuckError(f"there is no offer from {step.provider}: {offers}")
@@ -189,6 +189,8 @@ class Journey:
             "accept", lambda: self._own.applications.accept(self._id, body, idempotency_key=key)
         )
         self._companion.accepted(wanted[0])
+        # A lender may not stand by it: what there is to accept then is another view.
+        await self._look()
 
     async def _withdraw(self, step: Step) -> None:
         reason, key = step.reason or None, _key()

@@ -79,6 +79,13 @@ class Narrator:
         if view["decision"] is not None:
             self._once("decision", f"Credit policy: {view['decision']}")
         for offer in view["offers"]:
+            accepted = f"accepted {offer['offer_id']}"
+            if offer["status"] == "replaced" and accepted in self._told:
+                self._once(
+                    f"dropped {offer['offer_id']}",
+                    f"{offer['provider_id']} did not stand by its offer: nothing was paid on it, "
+                    "lenders are asked again",
+                )
             self._once(f"offer {offer['offer_id']}", f"Offer: {_offer_words(offer)}")
         for missing in view["missing_offers"]:
             self._once(
@@ -98,6 +105,7 @@ class Narrator:
 
     def accepted(self, offer: Mapping[str, Any]) -> None:
         """The borrower accepted."""
+        self._told.add(f"accepted {offer['offer_id']}")
         self.tick(f"Accepted: the wallet signed terms {offer['terms_hash'][:18]}… (EIP-712)")
 
     def took(self, step: Step) -> None:

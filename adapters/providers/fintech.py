@@ -87,7 +87,7 @@ class FintechProvider:
             "POST",
             f"/v2/offers/{quote.quote_id}/acceptances",
             acceptance_request(quote, acceptance),
-            key=f"{application_id}:accept",
+            key=quote.accept_key(application_id),
         )
         if answer.status >= 400:
             raise acceptance_refused(

@@ -106,7 +106,7 @@ class PoolProvider:
         answer = await self._authorised(
             f"/v1/quotes/{quote.quote_id}/accept",
             acceptance_request(quote, acceptance),
-            key=f"{application_id}:accept",
+            key=quote.accept_key(application_id),
         )
         if answer.status >= 400:
             raise acceptance_refused(

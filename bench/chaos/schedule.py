@@ -24,7 +24,8 @@ PERSONAS: Final[Mapping[str, int]] = {
     "bureau_down": 3,
     "expired_offer": 5,
     "withdrawn": 6,
-    "changed_terms": 5,
+    "changed_terms": 3,
+    "requoted": 4,
     "enhanced_due_diligence": 6,
 }
 

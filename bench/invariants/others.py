@@ -67,8 +67,11 @@ def offers(evidence: Evidence, tally: Tally) -> None:
         for _, line in evidence.effects("quote.issued")
         for each in _quotes_in(line["answer"])
     }
+    # What a lender confirmed in the end, or what it tried instead.
     confirmed = {
-        line["loan_reference"]: line["answer"] for _, line in evidence.effects("quote.confirmed")
+        line["loan_reference"]: line["answer"]
+        for effect in ("quote.changed", "quote.confirmed")
+        for _, line in evidence.effects(effect)
     }
     applications = evidence.applications()
     for row in evidence.rows("offers"):
@@ -96,7 +99,11 @@ def offers(evidence: Evidence, tally: Tally) -> None:
 
 def _accepted_properly(evidence: Evidence, tally: Tally, row: Row) -> None:
     ref = row["tenant_id"], row["application_id"]
-    audited = evidence.audit("offer.accepted").get(ref, [])
+    audited = [
+        each
+        for each in evidence.audit("offer.accepted").get(ref, [])
+        if each["detail"]["offer_id"] == row["offer_id"]
+    ]
     if tally.expect(len(audited) == 1, "accepted", len(audited), "times on record:", *ref):
         in_time = audited[0]["recorded_at"] < row["expires_at"]
         tally.expect(in_time, "accepted after it had expired:", *ref)

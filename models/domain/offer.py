@@ -126,6 +126,10 @@ class Quote:
         """What the credit costs over its term: everything repaid, less what was received."""
         return self.total_repayable_minor - self.amount_minor
 
+    def accept_key(self, application_id: str) -> str:
+        """The idempotency key under which its lender is told that it was accepted."""
+        return f"{application_id}:accept:{self.quote_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderAnswer:

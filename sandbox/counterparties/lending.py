@@ -189,7 +189,11 @@ class LoanDesk:
             if before is not None:
                 return Decided(before)
             _check_acceptance(acceptance, quoted)
-            confirmation = self._confirmation(quote_id, _as_told(request, quoted))
+            stated = _as_told(request, quoted)
+            confirmation = self._confirmation(quote_id, stated)
+            if stated is not quoted:
+                # Nobody accepted those terms, so the loan is still to be had on others.
+                return Decided(confirmation, "quote.changed", {"loan_reference": reference})
             self._confirmed[reference] = confirmation
             return Decided(confirmation, "quote.confirmed", {"loan_reference": reference})
 

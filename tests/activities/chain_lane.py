@@ -28,6 +28,7 @@ from tests.activities.people import (
     QUOTE,
     TERMS,
     VENUE,
+    Lenders,
 )
 
 GAS = GasTerms(200_000, 10**9, 10**8)
@@ -195,7 +196,7 @@ class Lane:
         self.records = records(self.log)
         self.chain = SteadyChain(self.log)
         self.lender = ConfirmingLender(self.log)
-        self.activities = ChainActivities(self.records, self.chain, {"bank": self.lender})
+        self.activities = ChainActivities(self.records, self.chain, Lenders(self.lender))
 
     async def submit(self) -> SubmittedTransaction:
         return await self.activities.submit_settlement(ORDER)

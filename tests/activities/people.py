@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from temporalio.testing import ActivityEnvironment
 
+from activities.ports.credit_provider import Asked, CreditProvider
 from models.domain.application import (
     Address,
     Applicant,
@@ -15,7 +16,7 @@ from models.domain.application import (
     CreditRequest,
     IdentityDocument,
 )
-from models.domain.offer import Acceptance, LoanTerms, Quote, SettlementVenue
+from models.domain.offer import Acceptance, LoanTerms, Quote, QuoteRequest, SettlementVenue
 from models.domain.risk import Assessment, BureauReport, unclipped_score
 from models.domain.screening import ScreeningResult, ScreeningStatus
 from models.domain.settlement import SettlementOrder
@@ -103,3 +104,16 @@ async def at_attempt(
     environment = ActivityEnvironment()
     environment.info = dataclasses.replace(environment.info, attempt=attempt)
     return await environment.run(activity, *args)
+
+
+class Lenders:
+    """A directory of these lenders, the same for every tenant."""
+
+    def __init__(self, *lenders: CreditProvider) -> None:
+        self._by_id = {each.provider_id: each for each in lenders}
+
+    async def eligible(self, request: QuoteRequest) -> Asked:
+        return Asked(tuple(self._by_id.values()))
+
+    async def find(self, tenant_id: str, provider_id: str) -> CreditProvider | None:
+        return self._by_id.get(provider_id)

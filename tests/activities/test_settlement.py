@@ -27,6 +27,7 @@ from tests.activities.people import (
     LENDER,
     TERMS,
     VENUE,
+    Lenders,
 )
 
 OTHER_HASH = "0x" + "0e" * 32
@@ -61,7 +62,7 @@ async def test_changed_terms_stop_before_the_signature_is_even_looked_at() -> No
 
 async def test_an_unknown_lender_cannot_be_asked() -> None:
     lane = Lane()
-    lane.activities = ChainActivities(lane.records, lane.chain, {})
+    lane.activities = ChainActivities(lane.records, lane.chain, Lenders())
     assert await refused(lane) == "PROVIDER_UNKNOWN"
 
 

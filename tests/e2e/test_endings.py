@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from models.domain.offer import MAX_ROUNDS
 from sandbox.borrower import TERMINAL
 from sandbox.journey import Journey, journey_on
 from sandbox.persona import Persona, persona_names, read_persona
@@ -202,9 +203,27 @@ async def test_an_offer_nobody_accepted_is_confirmed_by_nobody(world: World, end
 
 @of("changed_terms")
 async def test_terms_the_borrower_did_not_sign_move_nothing(world: World, ended: Ended) -> None:
+    rounds = await world.truth.value(
+        "SELECT round FROM offer_searches WHERE tenant_id = $1", ended.tenant
+    )
+    assert rounds == MAX_ROUNDS
     assert ended.view["accepted_offer_id"] is not None
     entries = "SELECT count(*) FROM ledger_entries WHERE tenant_id = $1 AND state = 'final'"
     assert await world.truth.value(entries, ended.tenant) == 0
+
+
+@of("requoted")
+async def test_what_is_paid_are_the_terms_of_the_new_quote(world: World, ended: Ended) -> None:
+    statuses = [each["status"] for each in ended.view["offers"]]
+    assert (statuses.count("accepted"), "replaced" in statuses) == (1, True)
+    audited = await world.truth.rows(
+        "SELECT action FROM audit_log WHERE tenant_id = $1 AND action IN"
+        " ('offer.accepted', 'offer.replaced', 'offer.confirmed') ORDER BY seq",
+        ended.tenant,
+    )
+    assert [row["action"] for row in audited] == [
+        "offer.accepted", "offer.replaced", "offer.accepted", "offer.confirmed",
+    ]  # fmt: skip
 
 
 APPROVALS = {

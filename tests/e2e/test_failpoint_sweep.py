@@ -33,7 +33,7 @@ pytestmark = pytest.mark.stack
 
 # Between them they take every way there is.
 ONCE_EACH = (
-    "withdrawn", "declined", "changed_terms", "enhanced_due_diligence", "thin_file", "needs_review",
+    "withdrawn", "declined", "requoted", "enhanced_due_diligence", "thin_file", "needs_review",
 )  # fmt: skip
 SERVICES = ("temporal", "postgres", "chain")
 

@@ -21,6 +21,7 @@ ENDINGS = {
     "enhanced_due_diligence": "funded",
     "expired_offer": "expired",
     "needs_review": "funded",
+    "requoted": "funded",
     "sanctioned": "blocked",
     "thin_file": "funded",
     "vendor_down": "funded",

@@ -27,6 +27,7 @@ from models.domain.settlement import FinalitySignal, SettlementOrder, Settlement
 from sandbox.services.chain import SANDBOX_CHAIN_ID, Anvil
 from sandbox.services.deployment import Deployment, call_data, deploy
 from sandbox.wallets import DEVELOPMENT_DEPLOYER_KEY, wallet
+from tests.activities.people import Lenders
 
 pytestmark = pytest.mark.stack
 
@@ -79,7 +80,7 @@ class Lane:
     def __post_init__(self) -> None:
         records = self.lending.settlements(self.chain.sender)
         lender: Any = Lender(self.at.aggregator)
-        self.activities = ChainActivities(records, self.chain, {"bank": lender})
+        self.activities = ChainActivities(records, self.chain, Lenders(lender))
         settlements = PostgresOpenSettlements(self.lending.chain, SANDBOX_CHAIN_ID)
         self.watcher = watching.BlockWatcher(self.chain, settlements, self.workflows)  # type: ignore[arg-type]
 

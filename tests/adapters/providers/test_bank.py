@@ -169,7 +169,7 @@ async def test_an_acceptance_is_confirmed_by_the_lender_s_signature(provider, ba
     digest = terms_digest(quote.terms, 31337, AGGREGATOR)
     assert recover(digest, confirmation.lender_signature) == LENDER
     assert effects(bank) == ["quote.issued", "quote.confirmed"]
-    assert bank.lines("effect")[1]["key"] == "app_1:accept"
+    assert bank.lines("effect")[1]["key"] == f"app_1:accept:{quote.quote_id}"
 
 
 async def test_accepting_again_gives_the_same_confirmation_and_one_effect(provider, bank) -> None:
