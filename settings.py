@@ -395,13 +395,21 @@ class OffersSettings(Section):
 
 
 class EgressSettings(Section):
-    """Where requests may go whose address a tenant names: https to the public internet, and more.
-
-    The sandbox reaches its own machine as well, by any port and without TLS.
-    """
+    """Where requests may go whose address a tenant names, beyond https to the public internet."""
 
     allowed_networks: tuple[IPvAnyNetwork, ...] = ()
     ports: tuple[Port, ...] = (443,)
+
+
+class WebhookSettings(Section):
+    """Telling integrators of events: how long one attempt may take, and when it is repeated."""
+
+    deadline_s: float = Field(default=15.0, ge=0.1, le=60)
+    connections: int = Field(default=8, ge=1, le=100)  # to one webhook at a time
+    # After the n-th attempt this much times 4^(n-1), at most `retry_longest_s`.
+    retry_first_s: float = Field(default=5.0, ge=0.01, le=3_600)
+    retry_longest_s: float = Field(default=6 * 3_600.0, ge=0.01, le=86_400)
+    give_up_after_s: float = Field(default=3 * 86_400.0, ge=1, le=30 * 86_400)
 
 
 # Read elsewhere: armed failpoints, the sandbox's marks on its processes, an operator's name.
@@ -447,6 +455,7 @@ class Settings(BaseSettings):
     api: APISettings = APISettings()
     live: LiveSettings = LiveSettings()
     egress: EgressSettings = EgressSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     def master_key_bytes(self) -> Mapping[str, bytes]:
         """The master keys, decoded; raises WrongSetting for one that is not 32 bytes of base64."""

@@ -22,6 +22,7 @@ from activities.ports.scorer import Scorer
 from activities.reviews import ReviewActivities
 from activities.risk import ReferralActivities, RiskActivities
 from activities.settlement import ChainActivities, LoanBookActivities
+from activities.webhooks import WebhookActivities
 from adapters import telemetry
 from adapters.bureau.bureau import HTTPCreditBureau
 from adapters.chain import eip712
@@ -49,6 +50,7 @@ from adapters.postgres.risk import PostgresRiskRecords
 from adapters.postgres.settlements import PostgresChainRecords
 from adapters.postgres.sweeping import PostgresStartIntents
 from adapters.postgres.watching import PostgresOpenSettlements
+from adapters.postgres.webhook_retries import PostgresWebhookRetries
 from adapters.providers.assembly import Lenders, configured_lender, vaults
 from adapters.providers.directory import PostgresProviderDirectory
 from adapters.providers.health import CheckPlan, ProviderHealthChecker
@@ -68,6 +70,7 @@ from models.domain.offer import SettlementVenue
 from models.domain.provider_health import Hysteresis
 from models.domain.quota import TokenStore
 from models.domain.routing import VERIFY_ACCEPTANCE
+from models.domain.webhook import RetryPlan
 from models.policy.engine import RuleBook as CompiledRuleBook
 from models.policy.fail_closed import ReferringRuleBook
 from models.policy.rule_file import RuleBookInvalid
@@ -88,6 +91,8 @@ if TYPE_CHECKING:
     from adapters.chain.watcher import BlockWatcher
     from adapters.egress import EgressPolicy
     from adapters.hashicorp_vault import HashiCorpVault
+    from adapters.webhooks.lane import WebhookLane
+    from adapters.webhooks.sender import WebhookSender
     from api.auth import TokenVerifier
     from api.deps import Services
     from api.live.hub import LiveHub
@@ -309,6 +314,9 @@ class Wiring:
             ),
             LoanBookActivities(PostgresLoanBook(app)),
             NoticeActivities(PostgresApplicationEndings(app), self.mail_house()),
+            WebhookActivities(
+                PostgresWebhookRetries(app, self._webhook_retries()), self.webhook_sender()
+            ),
         ]
 
     async def scoring_activities(self) -> list[Any]:
@@ -375,6 +383,31 @@ class Wiring:
     async def sealer(self) -> AuditSealer:
         """What chains the audit trail."""
         return AuditSealer(await self.database("relay"))
+
+    async def webhook_lane(self) -> WebhookLane:
+        """What tells webhooks of events."""
+        from adapters.webhooks.lane import WebhookLane  # noqa: PLC0415
+        from adapters.webhooks.line_workflows import LineWorkflows  # noqa: PLC0415
+
+        return WebhookLane(
+            await self.database("relay"),
+            self.webhook_sender(),
+            LineWorkflows(await self.temporal()),
+            self._webhook_retries(),
+            connections=self.settings.webhooks.connections,
+        )
+
+    def webhook_sender(self) -> WebhookSender:
+        """What sends to addresses that tenants name."""
+        from adapters.webhooks.sender import WebhookSender  # noqa: PLC0415
+
+        sender = WebhookSender(self.egress(), deadline_s=self.settings.webhooks.deadline_s)
+        self.closing(sender.close)
+        return sender
+
+    def _webhook_retries(self) -> RetryPlan:
+        webhooks = self.settings.webhooks
+        return RetryPlan(webhooks.retry_first_s, webhooks.retry_longest_s, webhooks.give_up_after_s)
 
     async def relays(self) -> list[OutboxRelay]:
         """What publishes events; nothing without a broker, and the outbox waits."""

@@ -4,8 +4,8 @@
     scoring     scoring, its evidence and the risk model (processes of its own: it is bound to the
                 processor)
     chain       the only role with the relaying key: signs, sends, and watches blocks
-    relay       publishes events, seals the audit trail, checks lenders, starts and delivers what a
-                crash left
+    relay       publishes events, tells webhooks, seals the audit trail, checks lenders, starts and
+                delivers what a crash left
 
 One process may have several roles: repeat `--role`. With `--alive-file`, a file's age tells whoever
 looks from outside that the process is well: it is written anew every few seconds, from when the
@@ -42,6 +42,7 @@ from workflows.credit_application import CreditApplicationWorkflow
 from workflows.kyc import KYCWorkflow
 from workflows.risk_scoring import RiskScoringWorkflow
 from workflows.settlement import SettlementWorkflow
+from workflows.webhook_delivery import WebhookDeliveryWorkflow
 
 log = structlog.get_logger()
 
@@ -51,6 +52,7 @@ WORKFLOWS_OF: Final[dict[str, list[type]]] = {
         KYCWorkflow,
         SettlementWorkflow,
         AdverseActionWorkflow,
+        WebhookDeliveryWorkflow,
     ],
     SCORING_QUEUE: [RiskScoringWorkflow],
     CHAIN_QUEUE: [],
@@ -118,7 +120,7 @@ async def _parts(role: str, wiring: Wiring) -> list[Any]:
         case "relay":
             checker = await wiring.provider_checker()
             loops = [await wiring.sweeper(), await wiring.sealer(), checker]
-            return [*loops, *await wiring.relays()]
+            return [*loops, await wiring.webhook_lane(), *await wiring.relays()]
         case _:
             raise WrongSetting(f"--role: {role!r} is none of workflows, scoring, chain, relay")
 

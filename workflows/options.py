@@ -99,6 +99,16 @@ OFFERS: Final = RemoteOptions(
     ),
 )
 
+# Each of a line's attempts decides when the next one is due, for days; what is queued is told in
+# steps of a minute. Only our own database can make a step fail without saying so.
+WEBHOOK: Final = RemoteOptions(
+    start_to_close_timeout=timedelta(minutes=3),
+    heartbeat_timeout=HEARTBEAT,
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
+    ),
+)
+
 # A letter has thirty days; the caller sets the end of them as the step's own deadline.
 MAIL_HOUSE: Final = PacedOptions(
     start_to_close_timeout=timedelta(seconds=30),

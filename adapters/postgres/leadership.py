@@ -25,6 +25,7 @@ class Task(IntEnum):
     PUBLISH_EVENTS = 7301
     SEAL_AUDIT_TRAIL = 7302
     CHECK_PROVIDERS = 7304
+    DELIVER_WEBHOOKS = 7305
 
 
 async def lead(

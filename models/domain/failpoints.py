@@ -33,6 +33,7 @@ ACTIVITIES: Final = frozenset(
         "collect_offers",
         "conclude_verification",
         "decide_credit",
+        "deliver_webhooks",
         "expire_offers",
         "expire_verification",
         "fail_settlement",
@@ -83,6 +84,11 @@ NAMED: Final = frozenset(
         "outbox.unsent",
         "outbox.sent",
         "outbox.acknowledged",
+        "webhook.taken_up",
+        "webhook.sent",
+        "webhook.kept",
+        "webhook.handed_over",
+        "webhook.retried",
     }
 )
 

@@ -65,6 +65,11 @@ def notice_workflow_id(tenant_id: str, application_id: str) -> str:
     return f"notice/{tenant_id}/{application_id}"
 
 
+def webhook_workflow_id(tenant_id: str, webhook_id: str, key: str) -> str:
+    """The workflow id of what one webhook is to be told about one key, where that has failed."""
+    return f"webhook-delivery/{tenant_id}/{webhook_id}~{key}"
+
+
 def tenant_of_workflow(workflow_id: str) -> str | None:
     """The tenant named in a workflow id of ours, or None for a foreign id."""
     parts = workflow_id.split("/")

@@ -14,6 +14,7 @@ KYC_WORKFLOW: Final = "KYCWorkflow"
 RISK_WORKFLOW: Final = "RiskScoringWorkflow"
 SETTLEMENT_WORKFLOW: Final = "SettlementWorkflow"
 ADVERSE_ACTION_WORKFLOW: Final = "AdverseActionWorkflow"
+WEBHOOK_WORKFLOW: Final = "WebhookDeliveryWorkflow"
 
 JOIN: Final = "join"
 IDENTITY_CONCLUDED: Final = "identity_concluded"
@@ -27,6 +28,7 @@ REASSIGN_REVIEW: Final = "reassign_review"
 ASK_APPLICANT: Final = "ask_applicant"
 INFORMATION_PROVIDED: Final = "information_provided"
 NOTICE_HANDED_OVER: Final = "notice_handed_over"
+WEBHOOK_DUE: Final = "webhook_due"
 
 # A worker that was killed is given up after this long, and another takes its workflows on. Steps on
 # our own database take milliseconds; a longer one beats before this has passed.

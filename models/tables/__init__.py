@@ -10,6 +10,7 @@ from models.tables import (
     providers,
     records,
     settlement,
+    webhooks,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "providers",
     "records",
     "settlement",
+    "webhooks",
 ]
