@@ -6,13 +6,14 @@ import asyncio
 import os
 import sys
 
-from bench import gateway, live, loan, pipeline
+from bench import gateway, live, loan, pipeline, providers
 
 SUBJECTS = {
     "loan": loan.measure,
     "pipeline": pipeline.measure,
     "live": live.measure,
     "gateway": gateway.measure,
+    "providers": providers.measure,
 }
 
 
