@@ -13,12 +13,22 @@ from models.domain.decision import Outcome
 from models.domain.errors import Transient
 from models.domain.kyc import VendorVerdict, VerificationRequest
 from models.domain.notice import NoticeHandedOver
-from tests.workflows.cast import BrokenScorer, PromptVendor, RefusedLetters, Rules, UnsureVendor
+from models.domain.offer import SearchAgain
+from tests.workflows.cast import (
+    BrokenScorer,
+    PromptVendor,
+    RefusedLetters,
+    Reopening,
+    Rules,
+    UnsureVendor,
+)
 from tests.workflows.lenders_and_chains import (
     ChangedTerms,
+    ChangesTermsOnce,
     ForgetfulWatcher,
     OneLender,
     OvertakenChain,
+    Quoting,
     RefusingLender,
 )
 from tests.workflows.people import (
@@ -60,6 +70,22 @@ async def accept_offer(world: World, application: ApplicationRef) -> Application
 async def accepted(world: World) -> ApplicationRef:
     """Apply, wait for offers, accept the best."""
     return await accept_offer(world, await world.offered(await world.apply()))
+
+
+async def accepted_twice(world: World) -> ApplicationRef:
+    """Accept, and accept again what is offered instead."""
+    application = await accepted(world)
+    await world.until_event(world.application(application), "TIMER_STARTED", times=2)
+    await world.accept(application)
+    return application
+
+
+async def asked_again(world: World) -> ApplicationRef:
+    """Have lenders asked once more before accepting."""
+    application = await world.offered(await world.apply())
+    await world.messages.search_again(application, SearchAgain(2, application.user_id))
+    await world.accept(application)
+    return application
 
 
 async def refused(world: World) -> ApplicationRef:
@@ -252,10 +278,16 @@ PERSONAS: Final[dict[str, Story]] = {
     ),
     "withdrawn": Story("withdrawn at the sight of the offers", changed_mind, State.WITHDRAWN),
     "changed_terms": Story(
-        "the lender confirms other terms: nothing is signed",
-        accepted,
+        "the lender confirms other terms, and again: nothing is signed",
+        accepted_twice,
         State.EXPIRED,
-        {"chain": ChangedTerms},
+        {"lender": Quoting, "chain": ChangedTerms, "books": partial(Reopening, times=1)},
+    ),
+    "requoted": Story(
+        "the lender confirms other terms; the next offer is paid",
+        accepted_twice,
+        State.FUNDED,
+        {"lender": Quoting, "chain": ChangesTermsOnce, "books": Reopening},
     ),
     "enhanced_due_diligence": Story(
         "two named persons approve, one after the other", approved_by_two, State.FUNDED, _ENHANCED
@@ -263,6 +295,9 @@ PERSONAS: Final[dict[str, Story]] = {
 }
 
 OTHERS: Final[dict[str, Story]] = {
+    "asked_again": Story(
+        "the applicant has lenders asked once more", asked_again, State.FUNDED, {"lender": Quoting}
+    ),
     "identity_review": Story(
         "unclear evidence, approved by a named person",
         identity_approved,

@@ -311,7 +311,11 @@ class Ended(Books):
 
 
 class Reopening(Books):
-    """Reopens an application whose lender did not stand by its offer."""
+    """Reopens an application whose lender did not stand by its offer, so many times."""
+
+    def __init__(self, calls: Calls, times: int = 9) -> None:
+        super().__init__(calls)
+        self.times = times
 
     @activity.defn(name="fail_settlement")
     async def fail_settlement(
@@ -319,7 +323,8 @@ class Reopening(Books):
     ) -> SettlementOutcome:
         self.calls.append("fail_settlement")
         self.failures.append(reason)
-        return SettlementOutcome(SettlementState.FAILED, None, None, reason, reopened=True)
+        again = len(self.failures) <= self.times
+        return SettlementOutcome(SettlementState.FAILED, None, None, reason, reopened=again)
 
 
 class SlowSigner(Books):

@@ -27,6 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.adverse_action import AdverseActionWorkflow
     from workflows.credit_application import CreditApplicationWorkflow
     from workflows.kyc import KYCWorkflow
+    from workflows.offering import OfferDesk
     from workflows.options import OWN_DATABASE
     from workflows.review import ReviewDesk
     from workflows.settlement import SettlementWorkflow
@@ -49,6 +50,27 @@ class ScoresBeforeEligibility(CreditApplicationWorkflow):
 
     async def _score_and_decide(self) -> ApplicationEnding | None:
         return await super()._check_eligibility()
+
+
+class PatientDesk(OfferDesk):
+    """Lenders that did not stand by an offer are not asked for another one."""
+
+    async def collect_anew(self) -> bool:
+        return False
+
+
+@workflow.defn(name=APPLICATION_WORKFLOW)
+class NeverQuotesAnew(CreditApplicationWorkflow):
+    """Who was let down by a lender is let down by us."""
+
+    @workflow.init
+    def __init__(self, application: ApplicationRef) -> None:
+        super().__init__(application)
+        self.offers = PatientDesk(application)
+
+    @workflow.run
+    async def run(self, application: ApplicationRef) -> ApplicationOutcome:
+        return await super().run(application)
 
 
 class OneApprovalDesk(ReviewDesk):

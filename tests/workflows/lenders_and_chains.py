@@ -131,6 +131,14 @@ class TwoLenders(OneLender):
         )
 
 
+class Quoting(OneLender):
+    """Another offer in every round."""
+
+    async def offers(self, application: ApplicationRef) -> tuple[OfferSummary, ...]:
+        number = self.calls.count("collect_offers")
+        return (await self.offer(application, number, self.open_for),)
+
+
 class NoLender(OneLender):
     """Nobody wants this loan, and each says so."""
 

@@ -11,18 +11,10 @@ from models.domain.application import ApplicationRef, State, Withdrawal
 from models.domain.errors import Conflict, Refused
 from models.domain.offer import MAX_ROUNDS, OfferSummary, SearchAgain
 from tests.workflows.cast import Books, Reopening
-from tests.workflows.lenders_and_chains import ChangedTerms, ChangesTermsOnce, OneLender
+from tests.workflows.lenders_and_chains import ChangedTerms, ChangesTermsOnce, Quoting
 from tests.workflows.world import World
 
 pytestmark = pytest.mark.stack
-
-
-class Quoting(OneLender):
-    """Another offer in every round."""
-
-    async def offers(self, application: ApplicationRef) -> tuple[OfferSummary, ...]:
-        number = self.calls.count("collect_offers")
-        return (await self.offer(application, number, self.open_for),)
 
 
 class QuotingOnce(Quoting):
