@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from adapters.chain.eip712 import loan_reference
 from adapters.postgres.applications import PostgresApplications
-from adapters.postgres.database import Database
+from adapters.postgres.database import Database, Transaction
 from adapters.postgres.information import PostgresInformation
 from adapters.postgres.kyc import PostgresKYCRecords
 from adapters.postgres.loans import PostgresLoanBook
@@ -58,6 +60,7 @@ from models.domain.writes import StoredAnswer, WriteKey
 from sandbox.services.postgres import Postgres
 from sandbox.services.state_dir import hold
 from settings import ROOT
+from tests.event_schemas import wrong_data
 
 ROLES = ("app", "chain", "relay")
 TEMPLATE = "caas_template"
@@ -86,6 +89,32 @@ class Cluster:
             await connection.execute(sql)
         finally:
             await connection.close()
+
+
+@pytest.fixture(autouse=True)
+def _events_are_as_published(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever the product records, as its statements are tested, is held against docs/events."""
+    record, record_each = Transaction.record, Transaction.record_each
+    wrong: list[str] = []
+
+    def look(action: str, subject_id: str, details: Sequence[dict[str, Any]]) -> None:
+        recorded_by = sys._getframe(2).f_globals["__name__"]
+        if recorded_by.startswith("adapters."):  # tests record what they like
+            for detail in details:
+                wrong.extend(wrong_data(action, {"subject_id": subject_id, **detail}))
+
+    async def one(tx: Transaction, actor: str, action: str, *of: Any, key: str) -> None:
+        look(action, of[0], [of[1]])
+        await record(tx, actor, action, *of, key=key)
+
+    async def each(tx: Transaction, actor: str, action: str, *of: Any, key: str) -> None:
+        look(action, *of)
+        await record_each(tx, actor, action, *of, key=key)
+
+    monkeypatch.setattr(Transaction, "record", one)
+    monkeypatch.setattr(Transaction, "record_each", each)
+    yield
+    assert wrong == []
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

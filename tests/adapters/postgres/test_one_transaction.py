@@ -264,7 +264,9 @@ async def leave_question_unanswered(lending: Any, ref: Any) -> Step:
 async def provide_information(lending: Any, ref: Any) -> Step:
     request_id = await asked(lending, ref, person=True)
     document = IdentityDocument("passport", "N7654321", "US")
-    return lambda: lending.information.provide(ref, request_id, {"A": "b"}, document, "ada")
+    return lambda: lending.information.provide(
+        ref, request_id, {"EXPLANATION": "b"}, document, "ada"
+    )
 
 
 @step
