@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import uvloop
 
-from activities.ports.credit_provider import CreditProvider
+from activities.ports.credit_provider import Asked, CreditProvider
 from adapters import telemetry
 from adapters.chain import eip712
 from adapters.http import HTTPCaller, new_client
@@ -30,7 +30,6 @@ from adapters.offer_cache import OfferCache
 from adapters.offer_search import ConcurrentOfferSearch
 from adapters.providers.bank import PLUGIN
 from adapters.providers.breaker import BreakerPolicy
-from adapters.providers.configured import ConfiguredDirectory
 from adapters.providers.opening import Surroundings, open_provider
 from bench.figure import Figure
 from bench.lenders import CLIENT_ID, CLIENT_SECRET, Bank
@@ -89,6 +88,23 @@ class TimedProvider:
         for quote in quotes:
             self._overheads_ms.append(elapsed_ms - int(quote.quote_id.split("-")[1]) / 1_000)
         return quotes
+
+
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    """A directory that names the same lenders for every loan."""
+
+    providers: tuple[CreditProvider, ...]
+
+    async def eligible(self, request: QuoteRequest) -> Asked:
+        """All of them."""
+        del request
+        return Asked(self.providers)
+
+    async def find(self, tenant_id: str, provider_id: str) -> CreditProvider | None:
+        """One of them."""
+        del tenant_id
+        return next((each for each in self.providers if each.provider_id == provider_id), None)
 
 
 async def measure() -> list[Figure]:
@@ -219,7 +235,7 @@ async def _searching(
                 provider = TimedProvider(provider, overheads_ms)
             providers[provider.provider_id] = provider
         await asyncio.gather(*(each.connect() for each in providers.values()))
-        search = ConcurrentOfferSearch(ConfiguredDirectory(providers), OfferCache(ttl_s=0))
+        search = ConcurrentOfferSearch(Everybody(tuple(providers.values())), OfferCache(ttl_s=0))
         yield search
         await search.close()
 

@@ -16,7 +16,6 @@ from structlog.testing import capture_logs
 
 from adapters.kafka_mapping import envelope_of
 from adapters.offer_search import ConcurrentOfferSearch
-from adapters.providers.configured import ConfiguredDirectory
 from adapters.providers.desk import ProviderPage
 from adapters.temporal import PayloadDesk
 from adapters.vault import Keyring
@@ -30,6 +29,7 @@ from models.domain.provider_record import Unacceptable
 from models.domain.writes import StoredAnswer, WriteKey
 from sandbox.counterparties.issuer import AUDIENCE, ISSUER, SandboxIssuer
 from settings import Settings, TemporalSettings
+from tests.adapters.lenders import Directory
 from tests.api.events import RememberedEvents
 from tests.api.no_accounts import NoAccounts
 
@@ -199,7 +199,7 @@ def app(
         information=stands_for_all,
         providers=providers,
         offers=stands_for_all,
-        offer_search=ConcurrentOfferSearch(ConfiguredDirectory({})),
+        offer_search=ConcurrentOfferSearch(Directory()),
         search_deadline_s=0.5,
         callbacks=stands_for_all,
         graph=stands_for_all,
