@@ -187,6 +187,10 @@ class OpenedProviders:
             code = error.code if isinstance(error, CreditError) else "VAULT_TOO_SLOW"
             log.warning("provider_not_ready", provider=record.provider_id, code=code)
             raise ProviderNotReady(record.provider_id, code) from None
+        except Exception as error:
+            # One lender's adapter must not take the others from a search.
+            log.exception("provider_bug", provider=record.provider_id, exc_info=error)
+            raise ProviderNotReady(record.provider_id, "ADAPTER_FAILED") from None
 
     async def _secrets(self, stored: StoredProvider) -> Mapping[str, str]:
         if stored.kept is None or stored.record.credential is None:

@@ -35,6 +35,7 @@ SHIPPED: Final = (
     "adapters.providers.bank:PLUGIN",
     "adapters.providers.fintech:PLUGIN",
     "adapters.providers.pool:PLUGIN",
+    "adapters.providers.soap_bank:PLUGIN",
 )
 
 

@@ -31,10 +31,9 @@ from starlette.routing import Route
 from adapters.chain.eip712 import address_of
 from sandbox.counterparties.answers import AnswerBook, Decided, Refusal
 from sandbox.counterparties.bank_messages import AcceptRequest, BankConfig, QuoteRequest
-from sandbox.counterparties.bank_pricing import nominal_rate_bps
+from sandbox.counterparties.bank_pricing import cost_of, refusal
 from sandbox.counterparties.journal import Journal
 from sandbox.counterparties.lending import LoanDesk, by_key, expiry, quote_document, quoted_of
-from sandbox.counterparties.pricing import Price, price
 from sandbox.counterparties.serving import (
     body_of,
     healthz,
@@ -113,12 +112,12 @@ class Bank:
         wanted.require_addresses()
 
         def decide() -> Decided:
-            declined = self._appetite(asked)
+            declined = refusal(self._config, asked)
             if declined is not None:
                 return Decided({"declined": declined}, "quote.declined")
             quote = quote_document(
                 wanted,
-                self._priced(asked),
+                cost_of(self._config, asked),
                 lender=self._lender,
                 quote_id="qte_" + secrets.token_hex(16),
                 expires_at=expiry(request, self._config.quote_validity_s),
@@ -136,24 +135,6 @@ class Bank:
         endpoint = f"POST /v1/quotes/{request.path_params['quote_id']}/accept"
         accepted = (asked.terms_hash, asked.acceptance)
         return JSONResponse(self._desk.confirm(request, endpoint, key, body, accepted))
-
-    def _appetite(self, asked: QuoteRequest) -> dict[str, str] | None:
-        """Why the bank does not want this loan, or None when it does."""
-        config = self._config
-        if asked.amount_minor < config.min_amount_minor:
-            return {"code": "AMOUNT_TOO_LOW", "message": "the amount is below our minimum"}
-        if asked.amount_minor > config.max_amount_minor:
-            return {"code": "AMOUNT_TOO_HIGH", "message": "the amount is above our maximum"}
-        if asked.term_months > config.max_term_months:
-            return {"code": "TERM_TOO_LONG", "message": "the term is above our maximum"}
-        if asked.score is not None and asked.score < config.min_score:
-            return {"code": "SCORE_TOO_LOW", "message": "the score is below our minimum"}
-        return None
-
-    def _priced(self, asked: QuoteRequest) -> Price:
-        config = self._config
-        rate = nominal_rate_bps(config.base_rate_bps, asked.pd, asked.score, asked.term_months)
-        return price(asked.amount_minor, asked.term_months, rate, config.fee_bps)
 
 
 def build(config: Mapping[str, Any], log: Path) -> Starlette:

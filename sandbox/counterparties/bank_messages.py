@@ -21,13 +21,10 @@ from sandbox.counterparties.lending import (
 from sandbox.counterparties.serving import Message
 
 
-class BankConfig(Message):
-    """The bank's settings; limits are the bank's own appetite."""
+class LendingConfig(Message):
+    """How a bank lends, however it is spoken to; limits are the bank's own appetite."""
 
-    client_id: Text
-    client_secret: Text
     lender_private_key: PrivateKey
-    token_validity_s: Annotated[int, Field(ge=1, le=86_400)] = 300
     quote_validity_s: Validity = 900
     base_rate_bps: Bps = 450
     fee_bps: Bps = 100
@@ -35,6 +32,14 @@ class BankConfig(Message):
     min_amount_minor: Annotated[int, Field(ge=1)] = 50_000
     max_amount_minor: Annotated[int, Field(le=MAX_AMOUNT_MINOR)] = 10_000_000
     max_term_months: Annotated[int, Field(ge=1, le=480)] = 60
+
+
+class BankConfig(LendingConfig):
+    """The settings of a bank that is spoken to over REST."""
+
+    client_id: Text
+    client_secret: Text
+    token_validity_s: Annotated[int, Field(ge=1, le=86_400)] = 300
 
 
 class Venue(Message):

@@ -14,10 +14,32 @@ from fractions import Fraction
 from math import ceil
 from typing import Final
 
+from sandbox.counterparties.bank_messages import LendingConfig, QuoteRequest
+from sandbox.counterparties.pricing import Price, price
+
 _LGD: Final = Fraction(45, 100)
 _BEST_SCORE: Final = 850
 _TERM_PREMIUM_BPS: Final = 2
 _UNSCORED: Final = (0.10, 560)  # PD and score that an unscored applicant is priced as
+
+
+def refusal(config: LendingConfig, asked: QuoteRequest) -> dict[str, str] | None:
+    """Why the bank does not want this loan, or None when it does."""
+    if asked.amount_minor < config.min_amount_minor:
+        return {"code": "AMOUNT_TOO_LOW", "message": "the amount is below our minimum"}
+    if asked.amount_minor > config.max_amount_minor:
+        return {"code": "AMOUNT_TOO_HIGH", "message": "the amount is above our maximum"}
+    if asked.term_months > config.max_term_months:
+        return {"code": "TERM_TOO_LONG", "message": "the term is above our maximum"}
+    if asked.score is not None and asked.score < config.min_score:
+        return {"code": "SCORE_TOO_LOW", "message": "the score is below our minimum"}
+    return None
+
+
+def cost_of(config: LendingConfig, asked: QuoteRequest) -> Price:
+    """What the loan costs."""
+    rate = nominal_rate_bps(config.base_rate_bps, asked.pd, asked.score, asked.term_months)
+    return price(asked.amount_minor, asked.term_months, rate, config.fee_bps)
 
 
 def nominal_rate_bps(

@@ -170,13 +170,15 @@ class LoanDesk:
         key: str,
         body: Mapping[str, Any],
         asked: tuple[str, SignedAcceptance],
+        quote_id: str | None = None,
     ) -> dict[str, Any]:
-        """The confirmation of the quote in the request's path: {quote_id, terms_hash, …}.
+        """The confirmation of this quote, or the one in the request's path: {quote_id, …}.
 
         `asked` is the terms hash the caller names, and the borrower's acceptance. Told
         `changed_terms`, the lender signs other terms than it quoted, and answers their hash.
         """
-        quote_id, (named_hash, acceptance) = request.path_params["quote_id"], asked
+        quote_id = quote_id or request.path_params["quote_id"]
+        named_hash, acceptance = asked
 
         def decide() -> Decided:
             quoted = self.known(quote_id)

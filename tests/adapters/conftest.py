@@ -27,6 +27,7 @@ from sandbox.counterparties import (
     identity_vendor,
     notifier,
     pool_underwriter,
+    soap_bank,
 )
 from sandbox.counterparties.serving import steerable
 
@@ -37,6 +38,7 @@ BUILDERS = {
     "identity_vendor": identity_vendor.build,
     "notifier": notifier.build,
     "pool_underwriter": pool_underwriter.build,
+    "soap_bank": soap_bank.build,
 }
 
 
