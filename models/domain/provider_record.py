@@ -123,14 +123,13 @@ def narrowed_appetite(manifest: Appetite, wish: Mapping[str, Any]) -> Appetite:
                 wrong.append((("appetite", name), "wider_than_manifest"))
             told[name] = wanted
     for low, high in _RANGES:
-        bounds = getattr(manifest, low), getattr(manifest, high)
-        for name in (low, high):
-            if name in wish:
-                if not bounds[0] <= wish[name] <= bounds[1]:
-                    wrong.append((("appetite", name), "wider_than_manifest"))
-                told[name] = wish[name]
-        if told.get(low, bounds[0]) > told.get(high, bounds[1]):
+        least, most = getattr(manifest, low), getattr(manifest, high)
+        named = {name: wish[name] for name in (low, high) if name in wish}
+        wider = [name for name, bound in named.items() if not least <= bound <= most]
+        wrong += [(("appetite", name), "wider_than_manifest") for name in wider]
+        if not wider and named.get(low, least) > named.get(high, most):
             wrong.append((("appetite", low), "above_maximum"))
+        told |= named
     if wrong:
         raise Unacceptable(*wrong)
     return replace(manifest, **told)
