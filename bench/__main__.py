@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 
-from bench import gateway, live, loan, pipeline, providers
+from bench import accepts, gateway, live, loan, pipeline, providers
 
 SUBJECTS = {
     "loan": loan.measure,
@@ -14,6 +14,7 @@ SUBJECTS = {
     "live": live.measure,
     "gateway": gateway.measure,
     "providers": providers.measure,
+    "accepts": accepts.measure,
 }
 
 
