@@ -6,8 +6,8 @@
     what the lender answered, held against what was asked (answer_check.py)
     the manifest's error map, metrics, and logs without content
 
-Whatever goes wrong leaves it as Permanent or Transient, these classes themselves: Temporal knows
-errors by their names. It never repeats a call. The codes that are its own:
+Whatever goes wrong leaves it as Permanent itself, which Temporal knows by its name as final, or as
+some Transient. It never repeats a call. The codes that are its own:
 
     Transient   CIRCUIT_OPEN       the lender is left alone for now
     Transient   RATE_LIMITED       no request may be sent within the call's time

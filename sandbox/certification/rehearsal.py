@@ -22,9 +22,9 @@ from sandbox.certification.wire import Asked, Reply
 
 SHIPPED: Final = {
     "sandbox.counterparties.bank": "sandbox.certification.rehearsals.bank",
-    "sandbox.counterparties.bank_soap": "sandbox.certification.rehearsals.bank_soap",
     "sandbox.counterparties.fintech": "sandbox.certification.rehearsals.fintech",
     "sandbox.counterparties.pool_underwriter": "sandbox.certification.rehearsals.pool",
+    "sandbox.counterparties.soap_bank": "sandbox.certification.rehearsals.soap_bank",
 }
 
 # Where no chain is needed, a venue is only named; these are nobody's contracts.
