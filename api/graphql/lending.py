@@ -169,7 +169,9 @@ class Offer:
     offer_id: strawberry.ID = strawberry.field(description="`off_` and 32 hex digits.")
     application_id: str = strawberry.field(description="The application it answers.")
     provider_id: str = strawberry.field(description="The lender.")
-    status: str = strawberry.field(description="`open`, `accepted`, `expired` or `withdrawn`.")
+    status: str = strawberry.field(
+        description="`open`, `accepted`, `rejected`, `replaced`, `expired` or `withdrawn`."
+    )
     amount_minor: MinorUnits = strawberry.field(description="Amount paid out.")
     currency: str = strawberry.field(description="ISO 4217.")
     term_months: int = strawberry.field(description="Months over which it is repaid.")

@@ -44,7 +44,9 @@ class OfferAnswer(BaseModel):
 
     offer_id: str = Field(description="`off_` and 32 hexadecimal digits.")
     provider_id: str = Field(description="The lender.")
-    status: str = Field(description="`open`, `accepted`, `expired` or `withdrawn`.")
+    status: str = Field(
+        description="`open`, `accepted`, `rejected`, `replaced`, `expired` or `withdrawn`."
+    )
     amount_minor: int = Field(description="Amount paid out in minor units of `currency`.")
     currency: str = Field(description="ISO 4217.")
     term_months: int = Field(description="Months over which it is repaid.")
