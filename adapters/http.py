@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json as jsonlib
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -97,9 +98,15 @@ class HTTPClient:
     to the event loop of its first request.
     """
 
-    def __init__(self, max_connections: int, resolver: AbstractResolver | None) -> None:
+    def __init__(
+        self,
+        max_connections: int,
+        resolver: AbstractResolver | None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._max_connections = max_connections
         self._resolver = resolver
+        self._tls = tls
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -114,6 +121,7 @@ class HTTPClient:
                     limit_per_host=self._max_connections,
                     keepalive_timeout=_KEEPALIVE_S,
                     resolver=self._resolver,
+                    ssl=self._tls or True,
                 ),
                 timeout=aiohttp.ClientTimeout(total=None),  # each call holds the one deadline
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -141,14 +149,18 @@ class HTTPClient:
 
 
 def new_client(
-    max_connections: int = 100, *, resolver: AbstractResolver | None = None
+    max_connections: int = 100,
+    *,
+    resolver: AbstractResolver | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> HTTPClient:
     """A client with at most so many connections to each host.
 
     `resolver` answers which addresses a name has, and may refuse (adapters/egress.py); hosts that
-    are plain addresses are not asked about. It is the system's unless one is given.
+    are plain addresses are not asked about. It is the system's unless one is given. `tls` says whom
+    to trust instead of the system's authorities.
     """
-    return HTTPClient(max_connections, resolver)
+    return HTTPClient(max_connections, resolver, tls)
 
 
 class HTTPCaller:
