@@ -8,6 +8,7 @@ An amount is a decimal string with at most two decimals, or `amount_minor`, a wh
 units; never a JSON number with a point. Time is a `date`, or `periods` (full ones that compound)
 with a `fraction` such as "19/30" after the first advance; one way or the other in a document. With
 periods, `unit_periods_per_year` says what they are (the EU's are years unless it says otherwise).
+Payments that precede the first advance, or run ahead of advances, need `payments_in_advance`: true.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _DATE: Final = re.compile(r"(19|20|21)\d\d-\d\d-\d\d", re.ASCII)
 _FRACTION: Final = re.compile(r"\d{1,6}/[1-9]\d{0,5}|\d{1,6}(\.\d{1,12})?", re.ASCII)
 _PERIOD: Final = re.compile(r"(?:([1-9]\d{0,2}) )?(day|week|semimonth|month|year)s?", re.ASCII)
 _SIDES: Final = ("advances", "payments")
+_IN_ADVANCE: Final = "payments_in_advance"
 _FLOW: Final = {"amount", "amount_minor", "date", "periods", "fraction", "count", "every"}
 
 T = TypeVar("T")
@@ -92,7 +94,7 @@ def _document(body: bytes) -> dict[str, Any]:
         document = parse_object(body)
     except ValueError as error:
         raise Invalid("CASH_FLOWS_MALFORMED", str(error)) from None
-    known = {"method", *_SIDES, "unit_period", "unit_periods_per_year", "basis"}
+    known = {"method", *_SIDES, "unit_period", "unit_periods_per_year", "basis", _IN_ADVANCE}
     _closed(document, known, "the document")
     return document
 
@@ -114,12 +116,14 @@ def _from_dates(
     if "unit_periods_per_year" in document:
         raise _wrong("unit_periods_per_year", "dates have unit_period or basis instead")
     if method is Method.EU:
+        _without(document, _IN_ADVANCE, "the eu method starts with the first drawdown")
         _without(document, "unit_period", "the eu method counts by basis")
         flows, basis = apr_eu.in_years(advances, payments, _basis(document))
         return flows, f"{basis}s and days", Fraction(1)
     _without(document, "basis", "the us-actuarial method counts by unit_period")
     unit = _period(document["unit_period"], "unit_period") if "unit_period" in document else None
-    flows, unit = apr_us.in_unit_periods(advances, payments, unit)
+    ahead = _in_advance(document)
+    flows, unit = apr_us.in_unit_periods(advances, payments, unit, in_advance=ahead)
     return flows, str(unit), unit.per_year
 
 
@@ -132,11 +136,20 @@ def _from_periods(document: Mapping[str, Any], method: Method) -> tuple[CashFlow
         raise _wrong("unit_periods_per_year", "above 0 and at most 366")
     advances, payments = (_flows(document, side, _timed) for side in _SIDES)
     if method is Method.EU:
+        _without(document, _IN_ADVANCE, "the eu method starts with the first drawdown")
         advances, payments = (
             [CashFlow(each.amount_minor, each.when / per_year) for each in side]
             for side in (advances, payments)
         )
-    return CashFlows(tuple(advances), tuple(payments)), per_year
+    ahead = _in_advance(document)
+    return CashFlows(tuple(advances), tuple(payments), in_advance=ahead), per_year
+
+
+def _in_advance(document: Mapping[str, Any]) -> bool:
+    said = document.get(_IN_ADVANCE, False)
+    if not isinstance(said, bool):
+        raise _wrong(_IN_ADVANCE, "true or false")
+    return said
 
 
 def _uses_dates(document: Mapping[str, Any], side: str) -> bool:

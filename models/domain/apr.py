@@ -13,23 +13,29 @@ Money is integer minor units and time is exact fractions; the search is in decim
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from fractions import Fraction
 from itertools import accumulate, groupby
+from math import ceil, exp, expm1, fsum, log1p
 from typing import Final
 
 from models.domain.errors import Invalid
 from models.domain.rates import NoRate, RateNotFound
 
+NOT_SAID_TO_BE_MEANT: Final = "a payment precedes the first advance, and is not said to be meant to"
 MAX_FLOWS: Final = 5_000  # of a side: weekly payments over 96 years
 MAX_AMOUNT_MINOR: Final = 10**15
 MAX_PERIODS: Final = 36_600  # daily payments over a century
 
 # Per period: 100,000,000 %. A loan for a day at 4 % has 165,000,000 % a year by the EU's formula.
 HIGHEST_RATE: Final = Decimal(1_000_000)
+
+# Where several rates may fit, the lowest is looked for step by step, up to 1,000 % per period.
+_HIGHEST_OF_SEVERAL: Final = Decimal(10)
+_SCAN: Final = 0.001
 
 _DIGITS: Final = Context(prec=36)
 _NEAR_ENOUGH: Final = Decimal("1e-24")  # twenty decimals more than anybody publishes
@@ -78,11 +84,14 @@ class DatedFlow:
 class CashFlows:
     """What the borrower receives and what the borrower pays; fees are payments, or never received.
 
-    Raises Invalid where a side is missing or too long, or a payment precedes the first advance.
+    Payments may run ahead of the advances, or precede them all, only where that is said to be meant
+    (`in_advance`): as a rule it is a mistake. Raises Invalid where it is not said, and where a side
+    is missing or too long.
     """
 
     advances: tuple[CashFlow, ...]
     payments: tuple[CashFlow, ...]
+    in_advance: bool = False
 
     def __post_init__(self) -> None:
         for name, side in (("advance", self.advances), ("payment", self.payments)):
@@ -91,29 +100,50 @@ class CashFlows:
             if len(side) > MAX_FLOWS:
                 raise Invalid("CASH_FLOWS_TOO_MANY", f"at most {MAX_FLOWS} of a kind")
         first = min(advance.when for advance in self.advances)
-        if min(payment.when for payment in self.payments) < first:
-            raise Invalid("PAYMENT_BEFORE_ADVANCE", "a payment precedes the first advance")
+        if min(payment.when for payment in self.payments) < first and not self.in_advance:
+            raise Invalid("PAYMENT_BEFORE_ADVANCE", NOT_SAID_TO_BE_MEANT)
 
 
 def rate_per_period(flows: CashFlows) -> Decimal:
     """The rate that makes both sides worth the same, from 0 to HIGHEST_RATE, as a fraction of 1.
 
-    Raises RateNotFound with the reason where there is none, or where several might fit.
+    Where payments are meant to run ahead of advances, several rates may fit: then it is the lowest,
+    up to 1,000 %. Raises RateNotFound with the reason where there is none.
     """
-    if _owes_nothing_more_than_it_got(flows):
+    balances = list(_running_balances(flows))
+    if balances[-1] < 0:
+        raise RateNotFound(NoRate.NO_SIGN_CHANGE, "the payments return less than the advances")
+    if min(balances) >= 0 and balances[-1] > 0:
+        raise RateNotFound(NoRate.NO_SIGN_CHANGE, "nothing is ever owed")
+    unique = _have_one_rate(balances)
+    if not unique and not flows.in_advance:
+        ahead = "payments run ahead of the advances, and are not said to be meant to"
+        raise RateNotFound(NoRate.AMBIGUOUS, ahead)
+    if balances[-1] == 0:
         return Decimal(0)
     with localcontext(_DIGITS):
         equation = _Equation(flows)
-        high = equation.upper_bound()
-        low = rate = Decimal(0)
-        for _ in range(_STEPS):
-            value, slope = equation.at(rate)
-            low, high = (rate, high) if value > 0 else (low, rate)
-            # Newton's step, unless it leaves the interval that is known to hold the rate.
-            further = rate - value / slope if slope < 0 else high
-            if abs(further - rate) <= _NEAR_ENOUGH * (1 + rate):
+        between = equation.upper_bound() if unique else equation.first_change()
+        return _root(equation, *between)
+
+
+def _root(equation: _Equation, low: Decimal, high: Decimal) -> Decimal:
+    """Where the value falls through zero; it is above at `low` and not at `high`."""
+    rate = low
+    for _ in range(_STEPS):
+        value, slope = equation.at(rate)
+        low, high = (rate, high) if value > 0 else (low, rate)
+        near_enough = _NEAR_ENOUGH * (1 + rate)
+        if value == 0 or high - low <= near_enough:
+            return rate
+        # Newton's step where the value falls, and as long as it stays between the two.
+        further = rate - value / slope if slope < 0 else low
+        if low < further < high or (slope < 0 and further == rate):
+            if abs(further - rate) <= near_enough:
                 return further
-            rate = further if low < further < high else (low + high) / 2
+            rate = further
+        else:
+            rate = (low + high) / 2
     raise RateNotFound(NoRate.NOT_CONVERGED, f"no rate within {_STEPS} steps")
 
 
@@ -123,22 +153,15 @@ def rounded_percent(fraction: Decimal, decimals: int) -> Decimal:
     return percent.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
 
 
-def _owes_nothing_more_than_it_got(flows: CashFlows) -> bool:
-    """Whether the rate is zero; RateNotFound where no single rate can be had.
+def _have_one_rate(balances: Sequence[int]) -> bool:
+    """Whether one rate fits these cash flows and no other.
 
-    What has been paid less what has been received, summed up along time, may go from below zero to
-    above once: then one rate fits and no other (C. Norstrom, "A sufficient condition for a unique
-    nonnegative internal rate of return", 1972). In a credit it does: debt comes before the charge.
+    What has been paid less what has been received, summed up along time, goes from below zero to
+    above once (C. Norstrom, "A sufficient condition for a unique nonnegative internal rate of
+    return", 1972). In a credit it does: debt comes before the charge.
     """
-    balances = list(_running_balances(flows))
-    if balances[-1] < 0:
-        raise RateNotFound(NoRate.NO_SIGN_CHANGE, "the payments return less than the advances")
-    if min(balances) >= 0 and balances[-1] > 0:
-        raise RateNotFound(NoRate.NO_SIGN_CHANGE, "nothing is ever owed")
-    signs = [sign for sign, _ in groupby(balance > 0 for balance in balances if balance)]
-    if signs.count(True) > (balances[-1] > 0):
-        raise RateNotFound(NoRate.AMBIGUOUS, "payments run ahead of the advances")
-    return balances[-1] == 0
+    signs = [above for above, _ in groupby(balance > 0 for balance in balances if balance)]
+    return signs.count(True) <= (balances[-1] > 0) and signs[:1] != [True]
 
 
 def _running_balances(flows: CashFlows) -> Iterable[int]:
@@ -171,15 +194,33 @@ class _Equation:
             slope -= present * (full / growth + odd / simple)
         return value, slope
 
-    def upper_bound(self) -> Decimal:
-        """A rate at which the payments are worth less than the advances."""
+    def upper_bound(self) -> tuple[Decimal, Decimal]:
+        """Zero, and a rate at which the payments are worth less than the advances."""
         bound = Decimal("0.05")
         while self.at(bound)[0] >= 0:
             if bound >= HIGHEST_RATE:
-                highest = f"the rate lies above {HIGHEST_RATE * 100:,} % per period"
-                raise RateNotFound(NoRate.OUT_OF_RANGE, highest)
+                raise _too_high(HIGHEST_RATE)
             bound = min(bound * 8, HIGHEST_RATE)
-        return bound
+        return Decimal(0), bound
+
+    def first_change(self) -> tuple[Decimal, Decimal]:
+        """Two neighbouring rates, the lowest at which the value falls below zero.
+
+        They lie a thousandth of the growth apart: two rates nearer than that would be overlooked.
+        """
+        terms = [(float(amount), float(full), float(odd)) for amount, full, odd in self._terms]
+        steps = ceil(log1p(float(_HIGHEST_OF_SEVERAL)) / _SCAN)
+        before = 0.0
+        for step in range(1, steps + 1):
+            rate = expm1(step * _SCAN)
+            if fsum(a * exp(-full * step * _SCAN) / (1 + odd * rate) for a, full, odd in terms) < 0:
+                return Decimal(before), Decimal(rate)
+            before = rate
+        raise _too_high(_HIGHEST_OF_SEVERAL)
+
+
+def _too_high(highest: Decimal) -> RateNotFound:
+    return RateNotFound(NoRate.OUT_OF_RANGE, f"the rate lies above {highest * 100:,} % per period")
 
 
 def _decimal(number: Fraction) -> Decimal:

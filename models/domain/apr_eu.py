@@ -50,8 +50,10 @@ _BASIS_OF: Final = {
 def apr(flows: CashFlows) -> Decimal:
     """The annual percentage rate of charge as a fraction of 1; `flows` are timed in years.
 
-    Raises RateNotFound.
+    The starting date is that of the first drawdown, remark (b). Raises RateNotFound.
     """
+    if flows.in_advance:
+        raise Invalid("PAYMENT_BEFORE_ADVANCE", "the starting date is that of the first drawdown")
     return rate_per_period(flows)
 
 
@@ -70,14 +72,14 @@ def in_years(
     if min(due) < begins:
         raise Invalid("PAYMENT_BEFORE_ADVANCE", "a payment precedes the first advance")
     basis = basis or _BASIS_OF[unit_period_of(drawn, due).interval]
-    timed = (
+    received, paid = (
         tuple(
             CashFlow(each.amount_minor, years_between(begins, each.on, basis, scheduled))
             for each in side
         )
         for side, scheduled in ((advances, scheduled_day(drawn)), (payments, scheduled_day(due)))
     )
-    return CashFlows(*timed), basis
+    return CashFlows(received, paid), basis
 
 
 def years_between(earlier: date, later: date, basis: Basis, scheduled: int = 0) -> Fraction:

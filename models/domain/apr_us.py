@@ -8,7 +8,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from models.domain.apr import CashFlow, CashFlows, DatedFlow, rate_per_period
+from models.domain.apr import (
+    NOT_SAID_TO_BE_MEANT,
+    CashFlow,
+    CashFlows,
+    DatedFlow,
+    rate_per_period,
+)
 from models.domain.errors import Invalid
 from models.domain.unit_periods import (
     DAYS_PER_MONTH,
@@ -41,20 +47,23 @@ def in_unit_periods(
     advances: Sequence[DatedFlow],
     payments: Sequence[DatedFlow],
     unit: UnitPeriod | None = None,
+    *,
+    in_advance: bool = False,
 ) -> tuple[CashFlows, UnitPeriod]:
-    """Dated sums, timed in unit-periods from the first advance; and the unit-period they are in.
+    """Dated sums, timed in unit-periods from the first of them; and the unit-period they are in.
 
     `unit` overrules the one that (b)(4) finds in the days. The term begins with the first advance:
-    consummation, and the charge, with it (b)(2).
+    consummation, and the charge, with it (b)(2). Only where payments are made `in_advance` may it
+    begin with one, as the student loan of example (c)(7)(ii) does.
     """
     advanced, due = [each.on for each in advances], [each.on for each in payments]
     if not advanced or not due:
         raise Invalid("CASH_FLOWS_INCOMPLETE", "there are advances and payments")
-    begins = min(advanced)
-    if min(due) < begins:
-        raise Invalid("PAYMENT_BEFORE_ADVANCE", "a payment precedes the first advance")
+    begins = min(*advanced, *due)
+    if begins < min(advanced) and not in_advance:
+        raise Invalid("PAYMENT_BEFORE_ADVANCE", NOT_SAID_TO_BE_MEANT)
     unit = unit or unit_period_of(advanced, due)
-    timed = (
+    received, paid = (
         tuple(
             CashFlow(each.amount_minor, *unit_periods_between(begins, each.on, unit, scheduled))
             for each in side
@@ -64,7 +73,7 @@ def in_unit_periods(
             (payments, scheduled_day(due)),
         )
     )
-    return CashFlows(*timed), unit
+    return CashFlows(received, paid, in_advance), unit
 
 
 def unit_periods_between(

@@ -126,10 +126,11 @@ def unit_period_of(advances: Sequence[date], payments: Sequence[date]) -> UnitPe
     standard interval nearest to the average; the lower of two. Never more than a year. Of a single
     advance with a single payment it is the term: whole months where it is some, otherwise days.
     """
-    first, due = min(advances), sorted(set(payments))
+    due = sorted(set(payments))
+    first = min(*advances, *due)
     if len(set(advances)) == 1 and len(due) == 1:
-        return _term(first, due[0])
-    series = [sorted(set(advances)), due, sorted({first, due[0]})]
+        return _term(first, max(*advances, *due))
+    series = [sorted(set(advances)), due, sorted({first, min(advances), due[0]})]
     common = Counter[UnitPeriod]()
     for days in series:
         common.update(_periods(days))

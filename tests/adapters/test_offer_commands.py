@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 
 import cli
 from adapters.cash_flows import MAX_BYTES
+from models.domain.rates import NoRate
+from settings import ROOT
 
 # 12 CFR 1026 Appendix J (c)(1)(i).
 LOAN: dict[str, Any] = {
@@ -70,6 +73,14 @@ def test_the_rate_is_printed(document: object, options: list[str], printed: str)
     assert ask(document, *options) == (0, printed, "")
 
 
+def test_the_documentation_tells_the_truth() -> None:
+    text = (ROOT / "docs/apr.md").read_text("utf-8")
+    shown = re.findall(r"([\d.]+ %):\n\n```json\n(.*?)```", text, re.S)
+    assert len(shown) == 3
+    assert [ask(document)[1] for _, document in shown] == [f"{rate}\n" for rate, _ in shown]
+    assert {reason for reason in NoRate if f"| `{reason}` |" in text} == set(NoRate)
+
+
 def test_json_has_the_exact_rate_and_what_it_was_counted_in() -> None:
     code, said, _ = ask(LOAN, "--json")
     answer = json.loads(said)
@@ -122,7 +133,24 @@ def timed_payment(**changes: object) -> dict[str, Any]:
     return {**TIMED, "payments": [{"amount_minor": 700_000, "periods": 1, **changes}]}
 
 
+AHEAD: dict[str, Any] = {
+    "method": "us-actuarial",
+    "unit_periods_per_year": 1,
+    "advances": [{"amount": "300", "periods": 1}],
+    "payments": [{"amount": "100", "periods": 0}, {"amount": "210", "periods": 2}],
+}
+
+
+def test_payments_in_advance_have_to_be_said_to_be_meant() -> None:
+    code, _, told = ask(AHEAD)
+    assert (code, told.partition(":")[0]) == (2, "PAYMENT_BEFORE_ADVANCE")
+    assert ask({**AHEAD, "payments_in_advance": True}) == (0, "11.27 %\n", "")
+
+
 BAD = {
+    "payments in advance in words": {**AHEAD, "payments_in_advance": "yes"},
+    "payments in advance in the EU": {**YEARS, "payments_in_advance": True},
+    "payments in advance in the EU by days": {**EURO, "payments_in_advance": False},
     "no JSON": "{",
     "no object": "[]",
     "empty": "",

@@ -101,6 +101,29 @@ def test_a_textbook_case_of_two_rates_is_refused() -> None:
         rate_per_period(two)
 
 
+def test_of_several_rates_the_lowest_is_told_where_payments_are_meant_to_run_ahead() -> None:
+    """100 − 300·v + 210·v² = 0 has v = (300 ± √6000) / 420: rates of 11.27 % and 88.73 %."""
+    sides = [(300, 1)], [(100, 0), (210, 2)]
+    with pytest.raises(Invalid, match="PAYMENT_BEFORE_ADVANCE"):
+        flows(*sides)
+    meant = replace(flows([(300, 0)], [(310, 0)]), in_advance=True)
+    meant = replace(meant, advances=flows([(300, 1)], [(1, 1)]).advances)
+    meant = replace(meant, payments=flows([(1, 0)], [(100, 0), (210, 2)]).payments)
+    v = (300 + Decimal(6_000).sqrt()) / 420
+    assert abs(rate_per_period(meant) - (1 / v - 1)) < HAIR
+    # Said where it is not needed, it changes nothing.
+    plain = flows([(100, 0)], [(121, 2)])
+    assert rate_per_period(replace(plain, in_advance=True)) == rate_per_period(plain)
+
+
+def test_payments_in_advance_have_an_end_too() -> None:
+    ahead = CashFlows(
+        (CashFlow(300, F(1)),), (CashFlow(290, F(0)), CashFlow(11, F(2))), in_advance=True
+    )
+    with pytest.raises(RateNotFound, match="OUT_OF_RANGE"):
+        rate_per_period(ahead)
+
+
 @pytest.mark.parametrize("amount", [0, -1, MAX_AMOUNT_MINOR + 1])
 def test_amounts_have_bounds(amount: int) -> None:
     with pytest.raises(Invalid, match="AMOUNT_OUT_OF_RANGE"):
@@ -189,6 +212,18 @@ def test_the_search_converges_or_says_why(given_flows: CashFlows) -> None:
         assert_solves(given_flows, found)
     else:
         assert found is not NoRate.NOT_CONVERGED
+    meant = search(replace(given_flows, in_advance=True))
+    if isinstance(meant, Decimal):
+        assert_solves(given_flows, meant)
+    else:
+        assert meant in (NoRate.NO_SIGN_CHANGE, NoRate.OUT_OF_RANGE)
+
+
+@pytest.mark.parametrize("late", [F(1), F(2), F(5, 2)])
+def test_an_advance_late_in_the_term_does_not_mislead_the_search(late: F) -> None:
+    """The value of such flows rises again at high rates, where Newton's step leads away."""
+    late_advance = CashFlows((CashFlow(1, F(0)), CashFlow(970, late)), (CashFlow(1_097, F(13, 5)),))
+    assert_solves(late_advance, rate_per_period(late_advance))
 
 
 def assert_solves(of: CashFlows, rate: Decimal) -> None:

@@ -7,7 +7,9 @@ made independently of each other, one in unit-periods ((c)(1) to (c)(6)(ii)) and
 
 Only (c)(7)(i), the construction loan, is in neither. Its figures are set down from memory of the
 appendix, not from its text; that they give 10.25 % to four decimals speaks for them.
-(c)(6)(iii) and (c)(7)(ii) could not be had in any form and are not here.
+(c)(6)(iii), a mortgage with varying payments, and (c)(7)(ii), a student loan whose payments begin
+before its first advance, could not be had in full and are not here; what is special about the
+second is tested with figures of our own.
 """
 
 from __future__ import annotations
@@ -260,9 +262,26 @@ def test_a_unit_period_may_be_given() -> None:
     assert flows.payments[0].full == 6
 
 
-def test_a_payment_before_the_first_advance_is_refused() -> None:
+def test_a_payment_before_the_first_advance_is_refused_unless_it_is_meant() -> None:
+    advances = series("3000", 2, date(1978, 9, 5), YEAR)
+    payments = series("260", 24, date(1978, 7, 1), MONTH)
     with pytest.raises(Invalid, match="PAYMENT_BEFORE_ADVANCE"):
-        in_unit_periods([DatedFlow(1, date(2024, 1, 2))], [DatedFlow(1, date(2024, 1, 1))])
+        in_unit_periods(advances, payments)
+    flows, unit = in_unit_periods(advances, payments, in_advance=True)
+    assert unit == MONTH
+    # The term begins with the first payment: (b)(2), and (b)(5)(ii) counts from there.
+    assert [(flow.full, flow.odd) for flow in flows.payments[:2]] == [(0, 0), (1, 0)]
+    assert [(flow.full, flow.odd) for flow in flows.advances] == [(2, F(4, 30)), (14, F(4, 30))]
+    rate = apr(flows, unit.per_year)
+    assert 0 < rate < 1
+    worth = sum(
+        sign
+        * flow.amount_minor
+        / ((1 + float(flow.odd * F(rate) / 12)) * (1 + float(rate) / 12) ** float(flow.full))
+        for sign, side in ((1, flows.payments), (-1, flows.advances))
+        for flow in side
+    )
+    assert abs(worth) < 1e-6
 
 
 @pytest.mark.parametrize(
