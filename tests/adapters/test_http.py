@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from aiohttp.abc import AbstractResolver
 from structlog.testing import capture_logs
 
-from adapters.http import HTTPCaller, HTTPClient, RetryLater
+from adapters.http import HTTPCaller, HTTPClient, RetryLater, new_client
 from models.domain.errors import Permanent, Transient, Unavailable
 
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -213,3 +215,143 @@ async def test_logs_hold_neither_bodies_nor_secrets(client, server) -> None:
             await caller.call("GET", "/x")
     assert len(logs) == 3
     assert "Zelda" not in json.dumps(logs)
+
+
+async def test_a_get_is_not_sent_again_over_another_connection(client) -> None:
+    """A kept connection that is closed instead of answered: nobody knows what became of it."""
+    requests = 0
+
+    async def answers_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await reader.readuntil(b"\r\n\r\n")
+        requests += 1
+        kind = b"content-type: application/json"
+        writer.write(b"HTTP/1.1 200 OK\r\n" + kind + b"\r\ncontent-length: 2\r\n\r\n{}")
+        if await reader.read(65_536):
+            requests += 1
+        writer.close()
+
+    listening = await asyncio.start_server(answers_once, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    caller = HTTPCaller(client, f"http://127.0.0.1:{port}")
+    await caller.call("GET", "/x")
+    with pytest.raises(Unavailable):
+        await caller.call("GET", "/x")
+    assert requests == 2
+    listening.close()
+
+
+async def test_who_was_busy_says_with_which_status(client, server) -> None:
+    caller = caller_of(client, server, says("503 Service Unavailable", b"", "retry-after: 5"))
+    with pytest.raises(RetryLater) as raised:
+        await caller.call("GET", "/x")
+    assert (raised.value.status, raised.value.retry_after_s) == (503, 5)
+
+
+async def test_credentials_in_the_address_are_not_sent(client, server) -> None:
+    server.behaviours["/x"] = says("200 OK")
+    address = server.url.replace("http://", "http://user:Zelda-password@")
+    with capture_logs() as logs:
+        await HTTPCaller(client, address).call("GET", "/x")
+    assert b"authorization" not in server.requests[0].lower()
+    assert "Zelda" not in json.dumps(logs)
+
+
+async def test_a_closed_client_sends_nothing(server) -> None:
+    client = new_client()
+    caller = caller_of(client, server, says("200 OK"))
+    await caller.call("GET", "/x")
+    await client.aclose()
+    await client.aclose()
+    with pytest.raises(Unavailable):
+        await caller.call("GET", "/x")
+    assert len(server.requests) == 1
+
+
+async def test_names_lead_where_the_resolver_says(server) -> None:
+    asked: list[str] = []
+
+    class Resolver(AbstractResolver):
+        async def resolve(self, host, port=0, family=socket.AF_INET):
+            asked.append(host)
+            if host == "inside.example":
+                raise OSError("not for you")
+            here = {"hostname": host, "host": "127.0.0.1", "port": port}
+            return [{**here, "family": family, "proto": 0, "flags": 0}]
+
+        async def close(self) -> None:
+            pass
+
+    server.behaviours["/x"] = says("200 OK")
+    port = server.url.rpartition(":")[2]
+    async with new_client(resolver=Resolver()) as client:
+        await HTTPCaller(client, f"http://lender.example:{port}").call("GET", "/x")
+        with pytest.raises(Unavailable):
+            await HTTPCaller(client, f"http://inside.example:{port}").call("GET", "/x")
+    assert asked == ["lender.example", "inside.example"]
+    assert len(server.requests) == 1
+
+
+async def test_a_hanging_host_takes_no_place_from_another(server) -> None:
+    async def hangs(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(30)
+
+    async with new_client(max_connections=1) as client:
+        hanging = asyncio.create_task(caller_of(client, server, hangs).call("GET", "/x"))
+        while not server.requests:
+            await asyncio.sleep(0.01)
+        other = Misbehaving()
+        listening = await asyncio.start_server(other.handle, "127.0.0.1", 0)
+        other.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        assert (await caller_of(client, other, says("200 OK")).call("GET", "/x")).status == 200
+        with pytest.raises(Unavailable):  # waiting for a place is part of the deadline
+            await HTTPCaller(client, server.url, 0.1).call("GET", "/x")
+        hanging.cancel()
+        await asyncio.gather(hanging, return_exceptions=True)
+        listening.close()
+
+
+class Toll:
+    """A gate that counts, and lets nobody pass once it is shut."""
+
+    def __init__(self) -> None:
+        self.passed, self.shut = 0, False
+        self.heard: list[int | None] = []
+
+    async def before(self) -> None:
+        if self.shut:
+            raise Transient("RATE_LIMITED")
+        self.passed += 1
+
+    def told(self, later: RetryLater) -> None:
+        self.heard.append(later.retry_after_s)
+
+
+async def test_every_request_passes_the_gate_and_it_hears_of_refusals(client, server) -> None:
+    gate = Toll()
+    behaviour = says("429 Too Many Requests", b"", "retry-after: 7")
+    caller = caller_of(client, server, behaviour).through(gate)
+    with pytest.raises(RetryLater):
+        await caller.call("GET", "/x")
+    assert (gate.passed, gate.heard) == (1, [7])
+    gate.shut = True
+    with pytest.raises(Transient, match="RATE_LIMITED"):
+        await caller.call("GET", "/x")
+    assert len(server.requests) == 1
+
+
+async def test_bodies_that_are_no_json_are_exchanged_as_they_are(client, server) -> None:
+    caller = caller_of(client, server, says("500 Broken", b"<fault/>", kind="text/xml"))
+    headers = {"content-type": "text/xml", "soapaction": '"x"'}
+    with pytest.raises(RetryLater):
+        await caller.exchange("POST", "/x", b"<a/>", headers)
+    received = await caller.exchange("POST", "/x", b"<a/>", headers, answers=frozenset({500}))
+    assert (received.status, received.raw) == (500, b"<fault/>")
+    assert received.headers["content-type"] == "text/xml"
+    assert b'soapaction: "x"' in server.requests[1].lower()
+
+
+@pytest.mark.parametrize("behaviour", [never_ends, says("302 Found", b"", "location: /y")])
+async def test_an_exchange_is_bounded_alike(client, server, behaviour) -> None:
+    with pytest.raises(Permanent, match="MALFORMED_RESPONSE"):
+        await caller_of(client, server, behaviour).exchange("POST", "/x", b"", {})
