@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -453,6 +454,7 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
     """What the API's routes use; background starts are awaited before it closes."""
     # The web framework takes a third of a worker's start: for the API alone.
     from adapters.accounts.desk import identity_desk  # noqa: PLC0415
+    from adapters.webhooks.desk import WebhookDesk  # noqa: PLC0415
     from api.auth import TokenVerifier  # noqa: PLC0415
     from api.deps import Services  # noqa: PLC0415
     from api.issuers import trusted_issuers  # noqa: PLC0415
@@ -487,6 +489,7 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             providers=wiring.lenders().desk(database, await wiring.directory("app")),
             offer_search=await wiring.offer_search(),
             search_deadline_s=settings.offers.search_deadline_ms / 1_000,
+            webhooks=WebhookDesk(database, wiring.webhook_sender()),
             callbacks=PostgresCallbacks(database),
             graph=PostgresGraph(database),
             graphql_introspection=settings.api.graphql_introspection,
@@ -529,7 +532,7 @@ def _lenders(wiring: Wiring) -> Lenders:
 
     return Lenders(
         known, configured, vaults(wiring.keyring, _outside_vault(wiring)),
-        Surroundings(caller, wiring.reader, eip712.terms_hash), policy,
+        replace(around, caller=caller), policy,
         Hysteresis(health.failures, health.successes),
         timedelta(seconds=health.credential_overlap_s),
     )  # fmt: skip
@@ -539,14 +542,14 @@ def _outside_vault(wiring: Wiring) -> HashiCorpVault | None:
     at = wiring.settings.vault
     if at is None:
         return None
-    from adapters.hashicorp_vault import HashiCorpVault, VaultAccess  # noqa: PLC0415
+    from adapters.hashicorp_vault import vault_at  # noqa: PLC0415
 
-    token, secret = at.token, at.secret_id
-    access = VaultAccess(
-        at.mount, at.path, at.namespace, token.get_secret_value() if token else None,
-        at.role_id, secret.get_secret_value() if secret else None, at.approle_mount,
-    )  # fmt: skip
-    return HashiCorpVault(wiring.caller(at.address, at.deadline_s), access)
+    try:
+        vault, close = vault_at(**at.model_dump())
+    except OSError as error:
+        raise WrongSetting(f"CAAS_VAULT__CA_PATH: {type(error).__name__}") from error
+    wiring.closing(close)
+    return vault
 
 
 def _provider_keys(wiring: Wiring) -> dict[str, ProviderKeys]:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from pydantic import SecretStr
+
 from adapters.credential_vault import HASHICORP, CredentialRef, Kept
-from adapters.http import Answer, HTTPCaller
+from adapters.http import Answer, HTTPCaller, new_client
 from adapters.strict_json import parse_object
 from adapters.vault import Undecipherable
 from models.domain.errors import Permanent, Transient, Unavailable
@@ -133,6 +137,29 @@ class HashiCorpVault:
         lasts_s = float(lasts_s) if isinstance(lasts_s, int) and lasts_s > 0 else _SHORTEST_S
         self._token = token
         self._token_until = self._clock() + max(_SHORTEST_S, lasts_s * _RENEW_AT)
+
+
+def vault_at(
+    address: str,
+    *,
+    deadline_s: float,
+    ca_path: Path | None,
+    token: SecretStr | None,
+    secret_id: SecretStr | None,
+    **named: str | None,
+) -> tuple[HashiCorpVault, Callable[[], Awaitable[None]]]:
+    """The vault at this address, and what closes its connections; `named` is of `VaultAccess`.
+
+    Raises OSError when the authorities to trust cannot be read.
+    """
+    trusted = ssl.create_default_context(cafile=ca_path) if ca_path else None
+    client = new_client(tls=trusted)
+    shown = {
+        "token": token.get_secret_value() if token else None,
+        "secret_id": secret_id.get_secret_value() if secret_id else None,
+    }
+    access = VaultAccess(**shown, **named)  # type: ignore[arg-type]
+    return HashiCorpVault(HTTPCaller(client, address, deadline_s), access), client.aclose
 
 
 def _object(raw: bytes) -> Mapping[str, Any]:

@@ -96,17 +96,20 @@ class HTTPClient:
     never kept: they know no ports, so one system's would be sent to another on the same host.
     Connections are counted by host: a system that hangs takes no place from the others. It belongs
     to the event loop of its first request.
+
+    `resolver` answers which addresses a name has, and may refuse (adapters/egress.py), but is not
+    asked about hosts that are plain addresses. `tls` says whom to trust instead of the system.
     """
 
     def __init__(
         self,
-        max_connections: int,
-        resolver: AbstractResolver | None,
+        max_connections: int = 100,
+        *,
+        resolver: AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._max_connections = max_connections
-        self._resolver = resolver
-        self._tls = tls
+        self._resolver, self._tls = resolver, tls
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -148,19 +151,7 @@ class HTTPClient:
         await self.aclose()
 
 
-def new_client(
-    max_connections: int = 100,
-    *,
-    resolver: AbstractResolver | None = None,
-    tls: ssl.SSLContext | None = None,
-) -> HTTPClient:
-    """A client with at most so many connections to each host.
-
-    `resolver` answers which addresses a name has, and may refuse (adapters/egress.py); hosts that
-    are plain addresses are not asked about. It is the system's unless one is given. `tls` says whom
-    to trust instead of the system's authorities.
-    """
-    return HTTPClient(max_connections, resolver, tls)
+new_client: Final = HTTPClient
 
 
 class HTTPCaller:
