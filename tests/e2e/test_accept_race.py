@@ -52,4 +52,5 @@ async def test_everybody_was_told_what_became_of_their_accept(raced: Result) -> 
         "422 OFFER_UNKNOWN", "404 NOT_FOUND", "503 TOO_BUSY",
     }  # fmt: skip
     assert set(raced.answers) <= known
-    assert raced.answers["422 OFFER_UNKNOWN"] == raced.answers["404 NOT_FOUND"] == APPLICATIONS
+    assert raced.answers["404 NOT_FOUND"] == APPLICATIONS
+    assert 0 < raced.answers["422 OFFER_UNKNOWN"] <= APPLICATIONS

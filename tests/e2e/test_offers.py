@@ -65,7 +65,7 @@ async def test_a_search_before_applying_asks_every_lender_and_records_nothing(
     assert named >= {BANK, FINTECH, POOL}
     costs = [each["total_cost_minor"] for each in found["offers"]]
     assert costs == sorted(costs)
-    assert len(costs) >= 2
+    assert costs  # of those who lend without knowing a score
     assert found["binding"] is False
     # The same again is answered from memory: no lender is asked under the new id.
     again = (await post(world, person, SEARCH, body)).json()
@@ -90,7 +90,7 @@ async def test_a_search_is_told_as_lenders_answer(world: World) -> None:
             elif line.startswith("data: "):
                 whole = json.loads(line.removeprefix("data: "))
     assert names[-1] == "done"
-    assert names.count("offer") == len(whole["offers"]) >= 2
+    assert names.count("offer") == len(whole["offers"]) >= 1
     assert names.count("missing") == len(whole["missing"])
 
 
