@@ -53,10 +53,11 @@ from adapters.postgres.sweeping import PostgresStartIntents
 from adapters.postgres.watching import PostgresOpenSettlements
 from adapters.postgres.webhook_retries import PostgresWebhookRetries
 from adapters.providers.assembly import Lenders, configured_lender, vaults
-from adapters.providers.directory import PostgresProviderDirectory
+from adapters.providers.directory import Configured, PostgresProviderDirectory
 from adapters.providers.health import CheckPlan, ProviderHealthChecker
 from adapters.providers.opening import ProviderMisconfigured, Surroundings
 from adapters.providers.plugin import Plugin, PluginUnusable, plugins
+from adapters.providers.provider_metrics import ProviderMetrics
 from adapters.relay import OutboxRelay
 from adapters.sanctions.fail_closed import FailClosedScreener
 from adapters.sanctions.ofac import OFACScreener, SanctionsListUnavailable
@@ -114,6 +115,7 @@ class Wiring:
         self.settings = settings
         self.keyring = Keyring(settings.master_key_bytes())
         self._stack = stack
+        self.provider_metrics = ProviderMetrics()
         self._http: HTTPClient | None = None
         self._client: Client | None = None
         self._databases: dict[str, Database] = {}
@@ -234,7 +236,8 @@ class Wiring:
 
     def surroundings(self) -> Surroundings:
         """What lenders' adapters share in this process."""
-        return Surroundings(self.caller, self.reader, eip712.terms_hash)
+        metrics = self.provider_metrics
+        return Surroundings(self.caller, self.reader, eip712.terms_hash, metrics=metrics)
 
     def plugins(self) -> Mapping[str, Plugin]:
         """The lenders' adapters there are, by name."""
@@ -507,6 +510,7 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             callback_secrets=_callback_secrets(settings),
             start_soon=start_soon,
             quotas=_token_store(wiring, database),
+            more_numbers=wiring.provider_metrics.text,
         )
         await asyncio.gather(*background, return_exceptions=True)
 
@@ -515,8 +519,11 @@ def _lenders(wiring: Wiring) -> Lenders:
     """Configured lenders, open, and what registered ones are opened with."""
     from adapters.egress import PublicResolver  # noqa: PLC0415
 
-    known, around, configured = wiring.plugins(), wiring.surroundings(), []
+    known, around = wiring.plugins(), wiring.surroundings()
+    configured: list[Configured] = []
     for position, told in enumerate(wiring.settings.providers):
+        if told.provider_id in {each.record.provider_id for each in configured}:
+            raise WrongSetting(f"CAAS_PROVIDERS__{position}__PROVIDER_ID: is there twice")
         try:
             configured.append(configured_lender(told, known, around))
         except ProviderMisconfigured as error:

@@ -28,6 +28,7 @@ from typing import Annotated, Any, Final
 import structlog
 import typer
 import uvloop
+from prometheus_client import CollectorRegistry, start_http_server
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -68,11 +69,17 @@ ALIVE_EVERY_S: Final = 5.0
 
 
 async def run(
-    roles: list[str], settings: Settings, stop: asyncio.Event, alive_file: Path | None = None
+    roles: list[str],
+    settings: Settings,
+    stop: asyncio.Event,
+    alive_file: Path | None = None,
+    metrics_at: tuple[str, int] | None = None,
 ) -> None:
     """Run the roles until told to stop, then let what is under way finish."""
     async with wired(settings) as wiring, AsyncExitStack() as running:
         background = []
+        if metrics_at is not None:
+            running.callback(served(wiring.provider_metrics.registry, *metrics_at))
         for role in roles:
             for part in await _parts(role, wiring):
                 if isinstance(part, Worker):
@@ -91,6 +98,18 @@ async def run(
         stop.set()
         for task in done | set(background):
             await task
+
+
+def served(registry: CollectorRegistry, host: str, port: int) -> Callable[[], None]:
+    """Serve the numbers to Prometheus from a thread; returns what ends it."""
+    server, thread = start_http_server(port, host, registry)
+
+    def end() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return end
 
 
 async def show_alive(path: Path, stop: asyncio.Event) -> None:
@@ -153,6 +172,10 @@ def activities_of(subject: object) -> list[Callable[..., Any]]:
 def main(
     role: Annotated[list[str], typer.Option(help="Repeat for several roles.")],
     alive_file: Annotated[Path | None, typer.Option(help="Written anew while all is well.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Serve Prometheus, about lenders.")
+    ] = None,
+    metrics_host: Annotated[str, typer.Option(help="Where it is served.")] = "127.0.0.1",
 ) -> None:
     """Run one or more roles until SIGTERM or SIGINT."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -163,7 +186,8 @@ def main(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await run(role, settings, stop, alive_file)
+        metrics_at = (metrics_host, metrics_port) if metrics_port is not None else None
+        await run(role, settings, stop, alive_file, metrics_at)
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

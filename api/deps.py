@@ -101,6 +101,8 @@ class Services:
     start_soon: Callable[[Coroutine[Any, Any, None]], None]
     # Where rate limits are counted together; None: each process by itself.
     quotas: TokenStore | None = field(default=None, kw_only=True)
+    # What else is counted in this process, in Prometheus's text format.
+    more_numbers: Callable[[], bytes] = field(default=bytes, kw_only=True)
 
 
 async def services(request: Request) -> Services:

@@ -53,3 +53,4 @@ class FrontDoor:
             self.limiter.use(services.quotas)
         pool = services.database.pool_use
         self.metrics.watch_pool(lambda: pool()[0], lambda: pool()[1])
+        self.metrics.more = services.more_numbers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from adapters.providers.breaker import BreakerState
 
@@ -54,6 +54,10 @@ class ProviderMetrics:
         name = self._name(provider_id)
         if name != OTHERS:
             self._breaker.labels(name).set(_OPENNESS[state])
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus's text format."""
+        return generate_latest(self.registry)
 
     def _name(self, provider_id: str) -> str:
         if provider_id in self._named:

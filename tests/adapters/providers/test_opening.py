@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import socket
 from dataclasses import replace
 from importlib import import_module
 
+import httpx
 import pytest
 
 from adapters.chain.eip712 import terms_hash
 from adapters.http import HTTPCaller
 from adapters.providers.opening import ProviderMisconfigured, Surroundings, open_provider
 from adapters.providers.plugin import SHIPPED, PluginUnusable, plugins
+from adapters.providers.provider_metrics import ProviderMetrics
 from models.domain.errors import Permanent
 from models.domain.provider import ProviderType
 from settings import Settings, WrongSetting
 from tests.adapters.providers.borrowing import BORROWER_KEY, LENDER, LENDER_KEY, REQUEST, accepted
 from wiring import wired
+from worker import served
 
 CONTENT = "c0ntent-n0b0dy-may-see"
 KEYS = {"v1": base64.b64encode(bytes(32)).decode()}
@@ -122,6 +126,35 @@ async def test_a_wrong_provider_stops_the_start(provider, line) -> None:
             wiring.lenders()
     assert line in str(raised.value)
     assert CONTENT not in str(raised.value)
+
+
+async def test_two_providers_of_one_name_stop_the_start() -> None:
+    told = {
+        "provider_id": "a",
+        "adapter": "bank-rest",
+        "url": "http://127.0.0.1:1",
+        "config": ADDRESS,
+        "credentials": OAUTH,
+    }
+    settings = Settings.model_validate({"master_keys": KEYS, "providers": [told, told]})
+    async with wired(settings) as wiring:
+        with pytest.raises(WrongSetting, match="CAAS_PROVIDERS__1__PROVIDER_ID: is there twice"):
+            wiring.lenders()
+
+
+async def test_what_is_counted_about_lenders_is_served() -> None:
+    metrics = ProviderMetrics()
+    metrics.called("a", "get_offers", "ok", 0.1)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    end = served(metrics.registry, "127.0.0.1", port)
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        shown = await browser.get(f"http://127.0.0.1:{port}/metrics")
+    end()
+    line = 'provider_calls_total{call="get_offers",outcome="ok",provider="a"} 1.0'
+    assert line in shown.text
+    assert line in metrics.text().decode()
 
 
 async def test_a_plugin_that_is_not_there_stops_the_start() -> None:
