@@ -29,6 +29,7 @@ from api.routes import (
     offers,
     providers,
     reviews,
+    webhooks,
 )
 from api.versions import VersionHeaders
 from api.versions_changes import RETIRING_OPERATIONS, VERSIONS
@@ -41,6 +42,7 @@ REFUSALS: Final = (
     (applicants.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
     (providers.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
     (offers.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
+    (webhooks.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
     (reviews.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),
     (auth.router, (400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503)),
     (accounts.router, (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)),

@@ -43,6 +43,7 @@ from adapters.providers.desk import ProviderDesk
 from adapters.rate_limit.memory import MemoryTokenStore
 from adapters.strict_json import parse_object
 from adapters.temporal import PayloadDesk
+from adapters.webhooks.desk import WebhookDesk
 from adapters.webhooks.signature import DEFAULT_TOLERANCE_S as CALLBACK_TOLERANCE_S
 from adapters.webhooks.signature import verify_callback
 from adapters.workflow_messages import TemporalMessages
@@ -84,6 +85,7 @@ class Services:
     offers: PostgresOffers
     offer_search: ConcurrentOfferSearch
     search_deadline_s: float  # for all lenders of one search together
+    webhooks: WebhookDesk
     callbacks: PostgresCallbacks
     graph: PostgresGraph
     graphql_introspection: bool

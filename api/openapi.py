@@ -28,6 +28,7 @@ TAGS: Final = {
     "applications": "Apply for credit, follow it, answer, accept an offer, or withdraw.",
     "providers": "Whom a tenant borrows from, how they fare, and their credentials.",
     "offers": "Search lenders, compare what they offer, accept or reject.",
+    "webhooks": "Have your systems told of events, and see to what they were not told.",
     "reviews": "What people have to decide, and what they do about it.",
     "graphql": "One read schema over applications and all that belongs to them.",
     "live": "What happens, as it happens.",

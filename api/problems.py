@@ -29,6 +29,8 @@ INFORM: Final = OWN + r"information\Z"
 REVIEWS: Final = r"POST /api/v1/reviews/\{review_id\}/"
 DECIDE: Final = REVIEWS + r"decision\Z"
 ASK: Final = REVIEWS + r"information\Z"
+REGISTER_WEBHOOK: Final = r"POST /api/v1/webhooks(/\{id\})?\Z"
+WEBHOOK: Final = r"POST /api/v1/webhooks/(test\Z|\{id\}/)"
 FOLLOW: Final = r"GET /api/v1/events\Z"
 CALLBACKS: Final = r"POST /callbacks/"
 CODEC: Final = r"POST /codec/"
@@ -123,6 +125,9 @@ CATALOGUE: Final[tuple[Published, ...]] = (
     Published("PROVIDER_HAS_OFFERS", 409, r"DELETE /api/v1/providers/",
               "Set it to `MAINTENANCE`, and wait until its offers have ended."),
     Published("ADAPTER_NOT_INSTALLED", 409, PROVIDER_CHANGES, "Remove it, or install the adapter."),
+    Published("TOO_MANY_WEBHOOKS", 409, REGISTER_WEBHOOK, "Remove one first: 20 are enough."),
+    Published("WEBHOOK_NOT_ACTIVE", 409, WEBHOOK, "Resume it first."),
+    Published("WEBHOOK_REMOVED", 409, WEBHOOK, "Register another one."),
     Published("OWN_ACCOUNT", 409, ACCOUNT_STATUS, "Ask another administrator."),
     Published("TENANT_RESERVED", 409, r"POST /api/v1/tenants", "Choose another name."),
     Published("REQUEST_IN_FLIGHT", 409, WRITES, "Wait a moment and repeat it under the same key."),
@@ -157,6 +162,8 @@ CATALOGUE: Final[tuple[Published, ...]] = (
               "Apply in a currency that is paid out here."),
     Published("WALLET_PROOF_INVALID", 422, APPLY, "Sign `WalletOwnership` anew, by the wallet."),
     Published("PERSON_ERASED", 422, f"{APPLY}|{OWN}", "Use a new `user_id`."),
+    Published("URL_NOT_ALLOWED", 422, REGISTER_WEBHOOK,
+              "Name an https address of the public internet, at port 443."),
     Published("OFFER_UNKNOWN", 422, ACCEPT, "Name an offer of this application."),
     Published("TERMS_HASH_MISMATCH", 422, ACCEPT, "Sign the offer's own `terms_hash`."),
     Published("BORROWER_MISMATCH", 422, ACCEPT, "Sign with the application's wallet."),

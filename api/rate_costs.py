@@ -24,6 +24,7 @@ COSTS: Final[dict[tuple[str, str], int]] = {
     ("POST", "/api/v1/offers/search"): HEAVY,
     ("POST", "/api/v1/offers/{offer_id}/accept"): HEAVY,
     ("POST", "/api/v1/providers/{provider_id}/test"): HEAVY,
+    ("POST", "/api/v1/webhooks/test"): HEAVY,
     ("POST", "/auth/login"): HEAVY,
     ("POST", "/auth/register"): HEAVY,
     ("POST", "/graphql"): WRITE,

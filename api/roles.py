@@ -45,6 +45,8 @@ class Action(StrEnum):
     READ_PROFILE = "read_profile"
     READ_PROVIDERS = "read_providers"
     MANAGE_PROVIDERS = "manage_providers"
+    READ_WEBHOOKS = "read_webhooks"
+    MANAGE_WEBHOOKS = "manage_webhooks"
     READ_ACCOUNTS = "read_accounts"
     MANAGE_ACCOUNTS = "manage_accounts"
     OPEN_TENANT = "open_tenant"
@@ -64,6 +66,8 @@ class Scope(StrEnum):
     PROFILE_READ = "profile:read"
     PROVIDERS_READ = "providers:read"
     PROVIDERS_WRITE = "providers:write"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
     ACCOUNTS_READ = "accounts:read"
     ACCOUNTS_WRITE = "accounts:write"
     TENANTS_WRITE = "tenants:write"
@@ -106,6 +110,8 @@ _TABLE: Final[dict[Action, tuple[Scope, set[Role]]]] = {
     Action.READ_PROFILE:             (Scope.PROFILE_READ,       {A, I, U, C, S, D, T, P, L}),
     Action.READ_PROVIDERS:           (Scope.PROVIDERS_READ,     {I, U, C, S, D, T, P}),
     Action.MANAGE_PROVIDERS:         (Scope.PROVIDERS_WRITE,    {T, P}),
+    Action.READ_WEBHOOKS:            (Scope.WEBHOOKS_READ,      {I, S, D, T}),
+    Action.MANAGE_WEBHOOKS:          (Scope.WEBHOOKS_WRITE,     {I, T}),
     Action.READ_ACCOUNTS:            (Scope.ACCOUNTS_READ,      {D, T, P}),
     Action.MANAGE_ACCOUNTS:          (Scope.ACCOUNTS_WRITE,     {T, P}),
     Action.OPEN_TENANT:              (Scope.TENANTS_WRITE,      {P}),

@@ -44,6 +44,7 @@ class PostgresWebhookRetries:
             status = webhook["status"]
             if status in (WebhookStatus.REMOVED, WebhookStatus.DISABLED):
                 await bury(tx, line.webhook_id, REMOVED if status == "removed" else GONE)
+                await _hand_back(tx, line)
                 return Drained.HANDED_BACK
             if status == WebhookStatus.PAUSED:
                 await _hold(tx, line)

@@ -14,6 +14,7 @@ from adapters.webhooks.signature import encode_secret, new_secret
 from models.domain.errors import Conflict, NotFound
 from models.domain.ids import new_id
 from models.domain.webhook import (
+    REMOVED,
     NewWebhook,
     Target,
     Webhook,
@@ -28,6 +29,10 @@ CHANNEL: Final = "webhooks"
 MOST_WEBHOOKS: Final = 20
 _PURPOSE: Final = "webhooks"
 _LIVE: Final = "status <> 'removed'"
+_WAKE_LINES: Final = (
+    "UPDATE webhook_lines SET due_at = clock_timestamp(), told_at = NULL"
+    " WHERE tenant_id = $1 AND webhook_id = $2"
+)
 
 Answer = Callable[[Webhook], StoredAnswer]
 AnswerWithSecret = Callable[[Webhook, str], StoredAnswer]
@@ -36,7 +41,8 @@ AnswerWithSecret = Callable[[Webhook, str], StoredAnswer]
 class PostgresWebhooks:
     """Registers, shows, rotates, pauses, resumes and removes; `views` are those a caller may see.
 
-    What a caller may not see raises NotFound, as what is not there does.
+    What a caller may not see raises NotFound, as what is not there does. A removed webhook can
+    still be shown, and changing it raises Conflict WEBHOOK_REMOVED.
     """
 
     def __init__(self, database: Database) -> None:
@@ -65,7 +71,7 @@ class PostgresWebhooks:
             )  # fmt: skip
             detail = {"view": asked.view, "provider_id": asked.provider_id}
             await note(tx, write.subject, "webhook.registered", webhook_id, detail)
-            await _tell(tx)
+            await tell(tx)
             given = answer(webhook_of(row), encode_secret(secret))
             await sealed_answers.answer(tx, write, given)
         return given
@@ -83,14 +89,14 @@ class PostgresWebhooks:
     async def one(self, tenant_id: str, webhook_id: str, views: frozenset[WebhookView]) -> Webhook:
         """A webhook; raises NotFound."""
         async with self._database.transaction(tenant_id) as tx:
-            return webhook_of(await _found(tx, webhook_id, views))
+            return webhook_of(await found(tx, webhook_id, views))
 
     async def target(
         self, tenant_id: str, webhook_id: str, views: frozenset[WebhookView]
     ) -> Target:
         """Where a webhook is told, and what signs; raises NotFound."""
         async with self._database.transaction(tenant_id) as tx:
-            row = await _found(tx, webhook_id, views)
+            row = await standing(tx, webhook_id, views)
             return target_of(tx.keyring, tenant_id, row)
 
     async def rotate(
@@ -105,7 +111,7 @@ class PostgresWebhooks:
         async with self._database.transaction(write.tenant_id) as tx:
             if (earlier := await sealed_answers.reserve(tx, write)) is not None:
                 return earlier
-            await _found(tx, webhook_id, views, lock=True)
+            await standing(tx, webhook_id, views)
             secret = new_secret()
             row = await tx.row(
                 "UPDATE webhooks SET former_secret = secret, former_key_id = secret_key_id,"
@@ -117,7 +123,7 @@ class PostgresWebhooks:
             )  # fmt: skip
             detail = {"overlap_s": int(overlap.total_seconds())}
             await note(tx, write.subject, "webhook.rotated", webhook_id, detail)
-            await _tell(tx)
+            await tell(tx)
             given = answer(webhook_of(row), encode_secret(secret))
             await sealed_answers.answer(tx, write, given)
         return given
@@ -128,8 +134,7 @@ class PostgresWebhooks:
         """Tell it of nothing until it is resumed; events wait. Raises Conflict if disabled."""
 
         async def change(tx: Transaction, row: Any) -> None:
-            if row["status"] == WebhookStatus.DISABLED:
-                raise Conflict("WEBHOOK_NOT_ACTIVE")
+            refuse_disabled(row)
             await set_status(tx, webhook_id, WebhookStatus.PAUSED, None)
 
         return await self._change(write, webhook_id, views, "webhook.paused", change, answer)
@@ -153,29 +158,32 @@ class PostgresWebhooks:
                 " WHERE tenant_id = $1 AND webhook_id = $2 AND status = 'pending'",
                 tx.tenant_id, webhook_id,
             )  # fmt: skip
-            await tx.execute(
-                "UPDATE webhook_lines SET due_at = clock_timestamp(), told_at = NULL"
-                " WHERE tenant_id = $1 AND webhook_id = $2",
-                tx.tenant_id, webhook_id,
-            )  # fmt: skip
+            await tx.execute(_WAKE_LINES, tx.tenant_id, webhook_id)
 
         return await self._change(write, webhook_id, views, "webhook.resumed", change, answer)
 
     async def remove(
         self, write: WriteKey, webhook_id: str, views: frozenset[WebhookView], answer: Answer
     ) -> StoredAnswer:
-        """Tell it of nothing any more; its secrets are destroyed, what waits is dead-lettered."""
+        """Tell it of nothing any more; its secrets are destroyed, what waits is dead-lettered.
 
-        async def change(tx: Transaction, _: Any) -> None:
-            await set_status(tx, webhook_id, WebhookStatus.REMOVED, None)
-            await tx.execute(
-                "UPDATE webhooks SET secret = '', former_secret = NULL, former_until = NULL"
-                " WHERE tenant_id = $1 AND webhook_id = $2",
-                tx.tenant_id, webhook_id,
-            )  # fmt: skip
-            await bury(tx, webhook_id, "REMOVED")
-
-        return await self._change(write, webhook_id, views, "webhook.removed", change, answer)
+        Removing it again changes nothing.
+        """
+        async with self._database.transaction(write.tenant_id) as tx:
+            if (earlier := await idempotency.reserve(tx, write)) is not None:
+                return earlier
+            await found(tx, webhook_id, views)
+            if await set_status(tx, webhook_id, WebhookStatus.REMOVED, None):
+                await tx.execute(
+                    "UPDATE webhooks SET secret = '', former_secret = NULL, former_until = NULL"
+                    " WHERE tenant_id = $1 AND webhook_id = $2",
+                    tx.tenant_id, webhook_id,
+                )  # fmt: skip
+                await bury(tx, webhook_id, REMOVED)
+                await note(tx, write.subject, "webhook.removed", webhook_id, {})
+            given = answer(webhook_of(await found(tx, webhook_id, views)))
+            await idempotency.answer(tx, write, given)
+        return given
 
     async def _change(
         self,
@@ -189,25 +197,22 @@ class PostgresWebhooks:
         async with self._database.transaction(write.tenant_id) as tx:
             if (earlier := await idempotency.reserve(tx, write)) is not None:
                 return earlier
-            row = await _found(tx, webhook_id, views, lock=True)
+            row = await standing(tx, webhook_id, views)
             await change(tx, row)
             await note(tx, write.subject, action, webhook_id, {})
-            await _tell(tx)
-            after = await tx.row(
-                "SELECT * FROM webhooks WHERE tenant_id = $1 AND webhook_id = $2",
-                tx.tenant_id, webhook_id,
-            )  # fmt: skip
-            given = answer(webhook_of(after))
+            await tell(tx)
+            given = answer(webhook_of(await found(tx, webhook_id, views)))
             await idempotency.answer(tx, write, given)
         return given
 
 
 async def bury(tx: Transaction, webhook_id: str, reason: str) -> int:
-    """Dead-letter all that waits for a webhook that is told of nothing any more."""
-    await tx.execute(
-        "DELETE FROM webhook_lines WHERE tenant_id = $1 AND webhook_id = $2",
-        tx.tenant_id, webhook_id,
-    )  # fmt: skip
+    """Dead-letter all that waits for a webhook that is told of nothing any more.
+
+    Workflows that look after its lines are told, and find nothing to do.
+    """
+    await tx.execute(_WAKE_LINES, tx.tenant_id, webhook_id)
+    await tell(tx)
     return await tx.execute(
         "UPDATE webhook_deliveries SET status = 'dead_lettered', last_reason = $3,"
         " settled_at = clock_timestamp()"
@@ -267,17 +272,33 @@ async def _refuse_more(tx: Transaction) -> None:
         raise Conflict("TOO_MANY_WEBHOOKS")
 
 
-async def _found(
-    tx: Transaction, webhook_id: str, views: frozenset[WebhookView], *, lock: bool = False
-) -> Any:
+async def found(tx: Transaction, webhook_id: str, views: frozenset[WebhookView]) -> Any:
+    """A webhook's row; raises NotFound."""
     row = await tx.row(
-        "SELECT * FROM webhooks WHERE tenant_id = $1 AND webhook_id = $2 AND view = ANY($3)"  # noqa: S608
-        f" AND {_LIVE}{' FOR UPDATE' if lock else ''}",
+        "SELECT * FROM webhooks WHERE tenant_id = $1 AND webhook_id = $2 AND view = ANY($3)",
         tx.tenant_id, webhook_id, list(views),
     )  # fmt: skip
     if row is None:
         raise NotFound("WEBHOOK_UNKNOWN")
     return row
+
+
+async def standing(tx: Transaction, webhook_id: str, views: frozenset[WebhookView]) -> Any:
+    """The same, locked; raises Conflict WEBHOOK_REMOVED for one that was removed."""
+    await found(tx, webhook_id, views)
+    row = await tx.row(
+        "SELECT * FROM webhooks WHERE tenant_id = $1 AND webhook_id = $2 FOR UPDATE",
+        tx.tenant_id, webhook_id,
+    )  # fmt: skip
+    if row["status"] == WebhookStatus.REMOVED:
+        raise Conflict("WEBHOOK_REMOVED")
+    return row
+
+
+def refuse_disabled(row: Any) -> None:
+    """Raise Conflict WEBHOOK_NOT_ACTIVE: somebody has to resume it first."""
+    if row["status"] == WebhookStatus.DISABLED:
+        raise Conflict("WEBHOOK_NOT_ACTIVE")
 
 
 async def set_status(
@@ -292,5 +313,6 @@ async def set_status(
     return changed > 0
 
 
-async def _tell(tx: Transaction) -> None:
+async def tell(tx: Transaction) -> None:
+    """Whoever makes first attempts and hands lines over looks once this is committed."""
     await tx.execute("SELECT pg_notify($1, '')", CHANNEL)

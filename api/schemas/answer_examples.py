@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from api.schemas import accounts, provider_examples
+from api.schemas import accounts, provider_examples, webhooks
 from api.schemas import examples as of
 
 LENDER: Final = "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF"
@@ -174,6 +174,7 @@ ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "AssignedAnswer": {"review_id": of.REVIEW_ID, "assignee": "uma.underwriter"},
     **accounts.EXAMPLES,
     **provider_examples.ANSWERS,
+    **webhooks.ANSWERS,
     "Ready": {
         "ready": True,
         "degraded": True,

@@ -32,6 +32,7 @@ from settings import Settings, TemporalSettings
 from tests.adapters.lenders import Directory
 from tests.api.events import RememberedEvents
 from tests.api.no_accounts import NoAccounts
+from tests.api.no_webhooks import NoWebhooks
 
 UI_ORIGIN = "http://127.0.0.1:8233"
 FRIENDLY_ORIGIN = "https://app.example.org"
@@ -201,6 +202,7 @@ def app(
         offers=stands_for_all,
         offer_search=ConcurrentOfferSearch(Directory()),
         search_deadline_s=0.5,
+        webhooks=NoWebhooks(),
         callbacks=stands_for_all,
         graph=stands_for_all,
         graphql_introspection=True,

@@ -67,6 +67,19 @@ FILLED = {
     "/api/v1/offers/{offer_id}/reject": [
         "/api/v1/offers/x/reject", f"/api/v1/offers/off_{'0' * 32}/reject",
     ],
+    "/api/v1/webhooks": ["/api/v1/webhooks"],
+    "/api/v1/webhooks/test": ["/api/v1/webhooks/test"],
+    "/api/v1/webhooks/{id}": ["/api/v1/webhooks/x", f"/api/v1/webhooks/whk_{'0' * 32}"],
+    "/api/v1/webhooks/{id}/rotation": [f"/api/v1/webhooks/whk_{'0' * 32}/rotation"],
+    "/api/v1/webhooks/{id}/status": [f"/api/v1/webhooks/whk_{'0' * 32}/status"],
+    "/api/v1/webhooks/{id}/deliveries": [
+        f"/api/v1/webhooks/whk_{'0' * 32}/deliveries", "/api/v1/webhooks/x/deliveries?limit=0",
+    ],
+    "/api/v1/webhooks/{id}/redelivery": [f"/api/v1/webhooks/whk_{'0' * 32}/redelivery"],
+    "/api/v1/webhooks/{id}/deliveries/{delivery_id}/redelivery": [
+        f"/api/v1/webhooks/whk_{'0' * 32}/deliveries/dlv_{'0' * 32}/redelivery",
+        f"/api/v1/webhooks/whk_{'0' * 32}/deliveries/x/redelivery",
+    ],
     "/api/v1/tenants": ["/api/v1/tenants"],
     "/api/v1/accounts": ["/api/v1/accounts"],
     "/api/v1/accounts/{user_id}/status": [

@@ -10,10 +10,10 @@ import httpx
 from temporalio.client import Client
 
 from api.schemas import provider_examples
-from models.domain.ids import notice_workflow_id
+from models.domain.ids import new_id, notice_workflow_id
 from sandbox.borrower import Borrower
 from sandbox.stack_settings import BANK
-from tests.e2e.matrix import NOBODY_ASKS_IT, Home
+from tests.e2e.matrix import NOBODY_ASKS_IT, NOBODY_LISTENS, Home
 from tests.e2e.outside import World, eventually
 
 THIN_FILE = {"applicant.national_id": "500-00-7777"}
@@ -50,11 +50,12 @@ async def full_home(world: World, temporal: Client) -> Home:
     entry = await world.truth.value(
         "SELECT entry_id FROM ledger_entries WHERE tenant_id = $1 LIMIT 1", tenant
     )
+    webhook = await _webhook(world, tenant)
     ids = {
         "application_id": application_id, "questioned": questioned, "noticed": noticed,
         "request_id": asked["request_id"], "offer_id": loan["offers"][0]["offer_id"],
         "loan_id": loan["loan"]["loan_id"], "settlement_id": settlement["settlement_id"],
-        "entry_id": entry, "person": owner, **reviews, **accounts,
+        "entry_id": entry, "person": owner, **reviews, **accounts, **webhook,
     }  # fmt: skip
     owners = dict.fromkeys(ids, owner) | {"questioned": thin.data["user_id"]}
     return Home(tenant, ids, owners, ids.pop("provider_key"))
@@ -76,6 +77,20 @@ async def platform_home(world: World) -> Home:
     ids = await _of_administrator(world, "platform", root)
     # A provider of the platform's own would be every other test's, too.
     return Home("platform", {**ids, "provider_id": BANK})
+
+
+async def _webhook(world: World, tenant: str) -> dict[str, str]:
+    """A webhook of an integrator's, which is told of nothing but what is redelivered."""
+    body = {"url": NOBODY_LISTENS, "event_types": ["webhook.never"]}
+    hook = await _post(world, "/api/v1/webhooks", body, world.staff(tenant, "integrator"))
+    delivery_id = new_id("dlv")
+    await world.truth.value(
+        "INSERT INTO webhook_deliveries (tenant_id, delivery_id, webhook_id, key, event_seq,"
+        " event_id, type, status) SELECT tenant_id, $2, $3, key, seq, event_id, type,"
+        " 'dead_lettered' FROM outbox WHERE tenant_id = $1 AND type = 'application.funded' LIMIT 1",
+        tenant, delivery_id, hook["webhook_id"],
+    )  # fmt: skip
+    return {"id": hook["webhook_id"], "delivery_id": delivery_id}
 
 
 async def _accounts(world: World, tenant: str) -> dict[str, str]:

@@ -61,6 +61,17 @@ PUT /api/v1/providers/{provider_id}                                  | manage_pr
 POST /api/v1/providers/{provider_id}/credentials                     | manage_providers         | . . . . . . x x . .
 POST /api/v1/providers/{provider_id}/test                            | manage_providers         | . . . . . . x x . .
 DELETE /api/v1/providers/{provider_id}                               | manage_providers         | . . . . . . x x . .
+GET /api/v1/webhooks                                                 | read_webhooks            | . x . . x x x . . .
+POST /api/v1/webhooks                                                | manage_webhooks          | . x . . . . x . . .
+POST /api/v1/webhooks/{id}                                           | manage_webhooks          | . x . . . . x . . .
+POST /api/v1/webhooks/test                                           | manage_webhooks          | . x . . . . x . . .
+GET /api/v1/webhooks/{id}                                            | read_webhooks            | . x . . x x x . . .
+POST /api/v1/webhooks/{id}/rotation                                  | manage_webhooks          | . x . . . . x . . .
+POST /api/v1/webhooks/{id}/status                                    | manage_webhooks          | . x . . . . x . . .
+GET /api/v1/webhooks/{id}/deliveries                                 | read_webhooks            | . x . . x x x . . .
+POST /api/v1/webhooks/{id}/deliveries/{delivery_id}/redelivery       | manage_webhooks          | . x . . . . x . . .
+POST /api/v1/webhooks/{id}/redelivery                                | manage_webhooks          | . x . . . . x . . .
+DELETE /api/v1/webhooks/{id}                                         | manage_webhooks          | . x . . . . x . . .
 GET /api/v1/accounts                                                 | read_accounts            | . . . . . x x x . .
 POST /api/v1/accounts/{user_id}/status                               | manage_accounts          | . . . . . . x x . .
 GET /api/v1/invitations                                              | read_accounts            | . . . . . x x x . .
@@ -151,6 +162,14 @@ OBJECT: Final = {
     "POST /api/v1/offers/search (of an application)": "application_id",
     "GET /api/v1/events (of an application)": "application_id",
     "WS /api/v1/live (of an application)": "application_id",
+    "POST /api/v1/webhooks/{id}": "provider_id",
+    "POST /api/v1/webhooks/test": "id",
+    **dict.fromkeys((
+        "GET /api/v1/webhooks/{id}", "DELETE /api/v1/webhooks/{id}",
+        "POST /api/v1/webhooks/{id}/rotation", "POST /api/v1/webhooks/{id}/status",
+        "GET /api/v1/webhooks/{id}/deliveries", "POST /api/v1/webhooks/{id}/redelivery",
+    ), "id"),
+    "POST /api/v1/webhooks/{id}/deliveries/{delivery_id}/redelivery": "delivery_id",
     "QUERY _entities": "application_id",
     **{f"QUERY application{rest}": "application_id"
        for rest in ("", ".ledgerEntries", ".ruleDecisions", ".reviews")},
@@ -167,6 +186,9 @@ OBJECT: Final = {
 # A provider that no loan of these tests is for, and that nobody can reach.
 NOBODY_ASKS_IT: Final = {"url": "http://127.0.0.1:9", "appetite": {"countries": ["AQ"]}}
 
+# Where webhooks of these tests lead to; they ask for events of a type that there is none of.
+NOBODY_LISTENS: Final = "http://127.0.0.1:9/"
+
 # Ids and codes within bodies: a foreign one must be told as one that nothing has.
 IN_BODIES: Final = {
     ("POST /api/v1/applications/{application_id}/accept", "offer_id"),
@@ -174,7 +196,10 @@ IN_BODIES: Final = {
     ("POST /auth/register", "invitation"),
 }
 # Ids in bodies that rows of the table ask about themselves.
-ASKED_BY_ROWS: Final = {("POST /api/v1/offers/search", "application_id")}
+ASKED_BY_ROWS: Final = {
+    ("POST /api/v1/offers/search", "application_id"),
+    ("POST /api/v1/webhooks/test", "webhook_id"),
+}
 # Names that are looked up nowhere, and what names its own tenant.
 NOT_LOOKED_UP: Final = {
     ("POST /api/v1/applications", "user_id"),
@@ -282,6 +307,9 @@ def body_of(row: Row, home: Home, examples: Mapping[str, Any]) -> Any:
         },
         "POST /api/v1/providers": NOBODY_ASKS_IT,
         "PUT /api/v1/providers/{provider_id}": NOBODY_ASKS_IT,
+        "POST /api/v1/webhooks": {"url": NOBODY_LISTENS},
+        "POST /api/v1/webhooks/{id}": {"url": NOBODY_LISTENS},
+        "POST /api/v1/webhooks/{id}/status": {"status": "active"},
         "POST /api/v1/tenants": {"tenant": f"opened-{secrets.token_hex(6)}"},
         "POST /auth/register": _somebody(home) | (
             {"invitation": ids["shown"]} if "shown" in ids else {}

@@ -126,6 +126,8 @@ class Asker:
         body = body_of(row, home, self.examples)
         if row.asked == "POST /api/v1/offers/search (of an application)":
             body = {"application_id": about}
+        if row.asked == "POST /api/v1/webhooks/test":
+            body = {"webhook_id": about}
         if row.method != "GET":
             headers["Idempotency-Key"] = secrets.token_urlsafe(16)
         if row.path == "/api/v1/events":
