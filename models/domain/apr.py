@@ -161,7 +161,7 @@ def _have_one_rate(balances: Sequence[int]) -> bool:
     return", 1972). In a credit it does: debt comes before the charge.
     """
     signs = [above for above, _ in groupby(balance > 0 for balance in balances if balance)]
-    return signs.count(True) <= (balances[-1] > 0) and signs[:1] != [True]
+    return signs.count(True) <= (balances[-1] > 0)
 
 
 def _running_balances(flows: CashFlows) -> Iterable[int]:

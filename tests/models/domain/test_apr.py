@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from models.domain import apr_us
+from models.domain import apr, apr_us
 from models.domain.apr import (
     HIGHEST_RATE,
     MAX_AMOUNT_MINOR,
@@ -224,6 +224,20 @@ def test_an_advance_late_in_the_term_does_not_mislead_the_search(late: F) -> Non
     """The value of such flows rises again at high rates, where Newton's step leads away."""
     late_advance = CashFlows((CashFlow(1, F(0)), CashFlow(970, late)), (CashFlow(1_097, F(13, 5)),))
     assert_solves(late_advance, rate_per_period(late_advance))
+
+
+def test_the_search_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newton's steps, not halving: a loan of 30 years is looked at a dozen times, not a hundred."""
+    looks: list[Decimal] = []
+    at = apr._Equation.at
+
+    def counted(equation: apr._Equation, rate: Decimal) -> tuple[Decimal, Decimal]:
+        looks.append(rate)
+        return at(equation, rate)
+
+    monkeypatch.setattr(apr._Equation, "at", counted)
+    rate_per_period(flows([(20_000_000, 0)], [(119_911, month) for month in range(1, 361)]))
+    assert 3 < len(looks) < 20
 
 
 def assert_solves(of: CashFlows, rate: Decimal) -> None:
