@@ -60,6 +60,7 @@ class StackOptions:
     quote_validity_s: int = 900
     identity_delay_s: float = 0.5
     workflow_sandbox: bool = True
+    soap_bank: bool = False  # a fourth lender, which the demo does without
     ports: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
@@ -98,6 +99,7 @@ class Stack:
         seed = seed_in(self.state_dir)
         self.lender: Wallet = wallet("lender:bank", seed)
         self.fintech_lender: Wallet = wallet("lender:fintech", seed)
+        self.soap_lender: Wallet = wallet("lender:soap-bank", seed)
         self.underwriter: Wallet = wallet("underwriter:pool", seed)
         self.relayer: Wallet = wallet("relayer", seed)
         self.seed = seed
@@ -127,7 +129,9 @@ class Stack:
             self._start_kafka(say),
             self._start_cache(say),
         )
-        await asyncio.gather(*(self._start_counterparty(name) for name in _COUNTERPARTIES))
+        others = ("soap_bank",) if self.options.soap_bank else ()
+        names = (*_COUNTERPARTIES, *others)
+        await asyncio.gather(*(self._start_counterparty(name) for name in names))
         say("identity vendor, credit bureau, mail house, bank, fintech and pool underwriter")
         Access.of(self).write(self.state_dir)
 
@@ -227,13 +231,18 @@ class Stack:
             self.chain.rpc_url,
             self.chain.chain_id,
             DEVELOPMENT_DEPLOYER_KEY,
-            [self.lender.private_key, self.fintech_lender.private_key],
+            [each.private_key for each in self._lending_accounts()],
             relayer=self.relayer.address,
         )
         self.pool = await deploy_pool(
             self.chain.rpc_url, self.deployment, DEVELOPMENT_DEPLOYER_KEY, self.underwriter.address
         )
         say(f"EVM chain {self.chain.chain_id} with CreditAggregator {self.deployment.aggregator}")
+
+    def _lending_accounts(self) -> list[Wallet]:
+        """Lenders that pay from accounts of their own; the pool is a contract."""
+        accounts = [self.lender, self.fintech_lender]
+        return [*accounts, self.soap_lender] if self.options.soap_bank else accounts
 
     async def _start_temporal(self, say: Say) -> None:
         await self.temporal.start()

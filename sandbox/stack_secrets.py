@@ -22,6 +22,7 @@ class Secrets:
         self.fintech_key = secrets.token_urlsafe(24)
         self.fintech_signing_secret = secrets.token_urlsafe(32)
         self.pool_key = secrets.token_urlsafe(24)
+        self.soap_bank_password = secrets.token_urlsafe(24)
         self.steering = secrets.token_urlsafe(24)
         self.owner = secrets.token_hex(16)
         self.database = {role: secrets.token_hex(16) for role in DATABASE_ROLES}

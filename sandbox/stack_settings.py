@@ -14,6 +14,7 @@ VENDOR: Final = "identity"
 BANK: Final = "first-harbour-bank"
 FINTECH: Final = "quickline-credit"
 POOL: Final = "tidewater-pool"
+SOAP_BANK: Final = "old-quay-bank"
 
 # The counterparties that lend, by the name of their module.
 LENDERS: Final = ("bank", "fintech", "pool_underwriter")
@@ -68,7 +69,7 @@ def product_settings(stack: Stack) -> dict[str, str]:
         "CAAS_KAFKA": json.dumps(
             {"bootstrap_servers": stack.kafka.address, "topic": stack.kafka.topic}
         ),
-        "CAAS_PROVIDERS": json.dumps([_bank(stack), _fintech(stack), _pool(stack)]),
+        "CAAS_PROVIDERS": json.dumps(_providers(stack)),
     }
     if stack.temporal.ui_url:
         settings["CAAS_TEMPORAL__UI_ORIGIN"] = stack.temporal.ui_url
@@ -100,6 +101,12 @@ def counterparty_settings(stack: Stack, name: str) -> dict[str, Any]:
             "lender_private_key": stack.fintech_lender.private_key,
             "quote_validity_s": stack.options.quote_validity_s,
         },
+        "soap_bank": {
+            "username": SOAP_BANK,
+            "password": secret.soap_bank_password,
+            "lender_private_key": stack.soap_lender.private_key,
+            "quote_validity_s": stack.options.quote_validity_s,
+        },
         "pool_underwriter": {
             "api_key": secret.pool_key,
             "underwriter_private_key": stack.underwriter.private_key,
@@ -123,6 +130,11 @@ def _chain(stack: Stack) -> dict[str, Any]:
         "confirmations": stack.options.confirmations,
         "relayer_key": stack.relayer.private_key,
     }
+
+
+def _providers(stack: Stack) -> list[dict[str, Any]]:
+    usual = [_bank(stack), _fintech(stack), _pool(stack)]
+    return [*usual, _soap_bank(stack)] if stack.options.soap_bank else usual
 
 
 def _bank(stack: Stack) -> dict[str, Any]:
@@ -155,4 +167,14 @@ def _pool(stack: Stack) -> dict[str, Any]:
         "url": stack.counterparty_url("pool_underwriter"),
         "config": {"pool_address": stack.pool},
         "credentials": {"api_key": stack.secrets.pool_key},
+    }
+
+
+def _soap_bank(stack: Stack) -> dict[str, Any]:
+    return {
+        "provider_id": SOAP_BANK,
+        "adapter": "bank-soap",
+        "url": stack.counterparty_url("soap_bank"),
+        "config": {"lender_address": stack.soap_lender.address},
+        "credentials": {"username": SOAP_BANK, "password": stack.secrets.soap_bank_password},
     }
