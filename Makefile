@@ -69,10 +69,11 @@ chaos:  ## applications of all personas under random faults (N=200 FAULTS=40 SEE
 	@$(bootstrap) venv node anvil
 	@exec $(runtime) $(python) -m bench.chaos --applications '$(or $(N),200)' --faults '$(or $(FAULTS),40)' --seed '$(SEED)'
 
-soak:  ## the same with 10,000 applications and 1,000 faults, resumable; then the gateway's load for ten minutes
+soak:  ## the same with 10,000 applications and 1,000 faults, resumable; then the gateway for ten minutes, 100,000 webhooks
 	@$(bootstrap) venv node anvil
 	@$(runtime) $(python) -m bench.chaos --soak --applications '$(or $(N),10000)' --faults '$(or $(FAULTS),1000)' --seed '$(SEED)'
-	@exec $(runtime) $(python) -m bench.gateway --seconds 600
+	@$(runtime) $(python) -m bench.gateway --seconds 600
+	@exec $(runtime) $(python) -m bench.webhooks --deliveries 100000
 
 fuzz:  ## schemathesis over the whole API on a stack of its own (MINUTES=10 N=50 SEED=…)
 	@$(bootstrap) venv node anvil

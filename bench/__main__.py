@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 
-from bench import accepts, gateway, live, loan, pipeline, providers
+from bench import accepts, gateway, live, loan, pipeline, providers, webhooks
 
 SUBJECTS = {
     "loan": loan.measure,
@@ -15,6 +15,7 @@ SUBJECTS = {
     "gateway": gateway.measure,
     "providers": providers.measure,
     "accepts": accepts.measure,
+    "webhooks": webhooks.measure,
 }
 
 
