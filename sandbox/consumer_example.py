@@ -4,6 +4,9 @@ Delivery is at least once, so the same event may come again. This consumer keeps
 seen in the same SQLite transaction as what it makes of an event, and commits its place in the topic
 after that: whatever crashes, each event takes effect once. Ids in memory would be forgotten by a
 restart, just when events come again.
+
+With `--schemas docs/events` it holds every event against its type's published schema as well. An
+event that does not keep to it is a mistake of ours, to be looked at and not to be guessed at.
 """
 
 from __future__ import annotations
@@ -67,8 +70,40 @@ class Timelines:
         return bool(seen.rowcount)
 
 
+class Published:
+    """The schemas of docs/events: what every event of a type can be counted on to hold."""
+
+    def __init__(self, folder: Path) -> None:
+        from referencing import Registry  # noqa: PLC0415 - of the development tools
+        from referencing.jsonschema import DRAFT202012  # noqa: PLC0415
+
+        self._folder = folder.resolve()
+        files = [*self._folder.glob("*.json"), self._folder.parent / "events.schema.json"]
+        # References between the files are relative, so each is known by where it is.
+        self._registry: Any = Registry().with_resources(
+            (path.as_uri(), DRAFT202012.create_resource(json.loads(path.read_text("utf-8"))))
+            for path in files
+        )
+
+    def complaint(self, event: dict[str, Any]) -> str | None:
+        """What is wrong with an event, or that its type is newer than these schemas."""
+        from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # noqa: PLC0415
+
+        schema = self._folder / f"{event['type']}.schema.json"
+        if not schema.exists():
+            return "a type that is not published here"
+        check = Draft202012Validator({"$ref": schema.as_uri()}, registry=self._registry)
+        return next((error.message for error in check.iter_errors(event)), None)
+
+
 async def consume(
-    bootstrap_servers: str, topic: str, group: str, timelines: Timelines, *, once: bool
+    bootstrap_servers: str,
+    topic: str,
+    group: str,
+    timelines: Timelines,
+    *,
+    once: bool,
+    published: Published | None = None,
 ) -> int:
     """Take events and print what is new; with `once`, up to the present end of the topic.
 
@@ -90,6 +125,8 @@ async def consume(
             records = [record for batch in batches.values() for record in batch]
             for event in timelines.take([json.loads(record.value) for record in records]):
                 print(event["time"], event["tenant"], event["subject"], event["type"], flush=True)
+                if published and (complaint := published.complaint(event)):
+                    print(f"{event['id']} is not as published: {complaint}", flush=True)
             if records:
                 taken += len(records)
                 await consumer.commit()
@@ -112,13 +149,17 @@ def main(
     database: Annotated[Path | None, typer.Option(help="Where ids and timelines are kept.")] = None,
     group: Annotated[str, typer.Option(help="Consumers of a group share the work.")] = "example",
     once: Annotated[bool, typer.Option("--once", help="End at the topic's end.")] = False,
+    schemas: Annotated[Path | None, typer.Option(help="docs/events: hold events to them.")] = None,
 ) -> None:
     """Print the timeline of every application as it happens; Ctrl-C ends it."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     at = json.loads(endpoints.read_text("utf-8"))
     timelines = Timelines(database or endpoints.with_name("timelines.sqlite3"))
     try:
-        taken = asyncio.run(consume(at["kafka"], at["topic"], group, timelines, once=once))
+        published = Published(schemas) if schemas else None
+        taken = asyncio.run(
+            consume(at["kafka"], at["topic"], group, timelines, once=once, published=published)
+        )
         print(f"{taken} records")
     except KeyboardInterrupt:
         pass

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "docs/events"
@@ -88,7 +88,8 @@ def _validators() -> dict[str, Draft202012Validator]:
     documents = {path: read(path) for path in FOLDER.glob("*.json") if path != PUBLISHED}
     documents[ENVELOPE] = read(ENVELOPE)
     registry: Registry[Any] = Registry().with_resources(
-        (path.as_uri(), Resource(contents, DRAFT202012)) for path, contents in documents.items()
+        (path.as_uri(), DRAFT202012.create_resource(contents))
+        for path, contents in documents.items()
     )
     return {
         path.name.removesuffix(SUFFIX): Draft202012Validator(

@@ -99,11 +99,13 @@ async def test_the_consumer_example_tells_the_loans_story_once(
         [
             "-m", "sandbox.consumer_example", "--once", "--endpoints", str(file),
             "--database", str(database), "--group", f"test-{loan.tenant}",
+            "--schemas", str(ROOT / "docs/events"),
         ],
         {},
     )  # fmt: skip
     assert code == 0, said
     assert sum(loan.tenant in line for line in said.splitlines()) == len(rows)
+    assert "is not as published" not in said
     connection = sqlite3.connect(database)
     taken, distinct = connection.execute(
         "SELECT count(*), count(DISTINCT tenant || subject || sequence) FROM timeline"
