@@ -27,7 +27,7 @@ _REVIVE: Final = (
 # Where a line is looked after already, its workflow is told that there is more to do now.
 _DUE: Final = (
     "INSERT INTO webhook_lines (tenant_id, webhook_id, key, due_at)"
-    " SELECT DISTINCT tenant_id, webhook_id, key, clock_timestamp() FROM webhook_deliveries"
+    " SELECT DISTINCT tenant_id, webhook_id, key, statement_timestamp() FROM webhook_deliveries"
     " WHERE tenant_id = $1 AND delivery_id = ANY($2) ON CONFLICT (tenant_id, webhook_id, key)"
     " DO UPDATE SET due_at = excluded.due_at, told_at = NULL"
 )
