@@ -279,3 +279,18 @@ async def test_a_no_is_told_to_the_records_with_its_reason(
     book.refuses = Conflict("OFFER_NOT_OPEN")
     refused = await http.post(path, json={}, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (409, "OFFER_NOT_OPEN")
+
+
+@pytest.mark.parametrize(
+    "code", ["SEARCH_UNDER_WAY", "SEARCH_ROUND_UNKNOWN", "SEARCH_ROUNDS_EXHAUSTED"]
+)
+async def test_a_round_that_cannot_be_asked_for_is_refused_by_a_published_code(
+    app: FastAPI, http: httpx.AsyncClient, bearer: Callable[..., dict[str, str]], book: Book,
+    code: str,
+) -> None:  # fmt: skip
+    book.refuses = Conflict(code)
+    body = {"application_id": APPLICATION, "round": 2}
+    answer = await http.post(PATH, json=body, headers=bearer("applicant"))
+    published = app.openapi()["paths"][PATH]["post"]["responses"]["409"]["content"]
+    assert (answer.status_code, answer.json()["code"]) == (409, code)
+    assert answer.json() == published["application/problem+json"]["examples"][code]["value"]
