@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from adapters.operations.desk import Desk
     from adapters.postgres.database import Database
     from adapters.postgres.operations import Search
+    from wiring import Wiring
 
 T = TypeVar("T")
 
@@ -336,13 +337,25 @@ def _auth() -> AuthSettings:
     return settings_or_exit(os.environ).auth
 
 
+def _wired(work: Callable[[Wiring], Awaitable[Any]]) -> Any:
+    """Runs something with what the settings name: lenders' adapters and the vault."""
+
+    async def connected() -> Any:
+        from wiring import wired  # noqa: PLC0415 - other commands need no vendors
+
+        async with wired(settings_or_exit(os.environ)) as wiring:
+            return await work(wiring)
+
+    return _run(connected())
+
+
 # The relay's role reads the trail and the outbox across tenants; accounts are one tenant's.
 app.add_typer(audit_commands(_as("relay")), name="audit")
 app.add_typer(event_commands(_as("relay")), name="events")
 app.add_typer(key_commands(_as("app"), _auth), name="keys")
 app.add_typer(account_commands(_as("app"), _auth), name="accounts")
 app.add_typer(offers_commands(), name="offers")
-app.add_typer(provider_commands(), name="providers")
+app.add_typer(provider_commands(_wired), name="providers")
 
 
 if __name__ == "__main__":

@@ -93,6 +93,8 @@ if TYPE_CHECKING:
     from adapters.chain.watcher import BlockWatcher
     from adapters.egress import EgressPolicy
     from adapters.hashicorp_vault import HashiCorpVault
+    from adapters.postgres.providers_credentials import PostgresCredentialUpkeep
+    from adapters.providers.desk import ProviderDesk
     from adapters.webhooks.lane import WebhookLane
     from adapters.webhooks.sender import WebhookSender
     from api.auth import TokenVerifier
@@ -376,6 +378,14 @@ class Wiring:
             await self.messages(),
         )
 
+    async def provider_desk(self) -> ProviderDesk:
+        """What administrators do with lenders."""
+        return self.lenders().desk(await self.database("app"), await self.directory("app"))
+
+    async def credential_upkeep(self) -> PostgresCredentialUpkeep:
+        """What is due with lenders' credentials."""
+        return self.lenders().upkeep(await self.database("relay"))
+
     async def provider_checker(self) -> ProviderHealthChecker:
         """What checks lenders, pauses them and brings them back."""
         health = self.settings.providers_health
@@ -489,7 +499,7 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             reviews=PostgresReviewRecords(database),
             information=PostgresInformation(database),
             offers=PostgresOffers(database),
-            providers=wiring.lenders().desk(database, await wiring.directory("app")),
+            providers=await wiring.provider_desk(),
             offer_search=await wiring.offer_search(),
             search_deadline_s=settings.offers.search_deadline_ms / 1_000,
             webhooks=WebhookDesk(database, wiring.webhook_sender()),

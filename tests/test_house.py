@@ -20,8 +20,9 @@ MAY_IMPORT_WIRING = {"api/app.py", "worker.py", "cli.py"}
 # Longer than this, a function no longer fits a screen and a file is no longer one thing.
 LONGEST_FUNCTION = 70
 LONGEST_FILE = 350
-# One list of what meets what, one of what can be set: in two files, neither would be the place.
-LONGER = {"wiring.py": 620, "settings.py": 560}
+# One list each: of what meets what, what can be set, what operators may ask for. In two files,
+# neither would be the place.
+LONGER = {"cli.py": 380, "wiring.py": 640, "settings.py": 560}
 
 # What a lock or build file would contain if it named where packages are fetched from.
 REGISTRY = re.compile(

@@ -13,6 +13,7 @@ from adapters.postgres.providers_credentials import keep_version
 from adapters.postgres.security_log import note
 from models.domain.errors import Conflict, NotFound
 from models.domain.ids import new_id
+from models.domain.operations import Command
 from models.domain.provider import ProviderStatus, ProviderType
 from models.domain.provider_health import set_by_person
 from models.domain.provider_record import Change, Draft, ProviderRecord, Standing
@@ -77,7 +78,7 @@ class PostgresProviders:
             await self._keep(tx, provider_id, version, draft.credentials, write.subject)
             await providers_health.begun(tx, provider_id)
             detail = {"adapter": adapter, "type": type_.value, "credential_version": version}
-            await note(tx, write.subject, "provider.registered", provider_id, detail)
+            await note(tx, write.subject, "provider_registry.registered", provider_id, detail)
             given = answer(await _as_it_is(tx, provider_id))
             await idempotency.answer(tx, write, given)
         return given
@@ -107,7 +108,7 @@ class PostgresProviders:
             )  # fmt: skip
             await self._keep(tx, provider_id, version, draft.credentials, write.subject)
             detail = {"version": change.version + 1, "credential_version": version}
-            await note(tx, write.subject, "provider.updated", provider_id, detail)
+            await note(tx, write.subject, "provider_registry.updated", provider_id, detail)
             if change.status is not None:
                 await _set_status(tx, provider_id, change.status, write.subject)
             given = answer(await _as_it_is(tx, provider_id))
@@ -139,7 +140,7 @@ class PostgresProviders:
         )  # fmt: skip
         await self._keep(tx, provider_id, version, secrets, actor)
         detail = {"credential_version": version}
-        await note(tx, actor, "provider.credentials_rotated", provider_id, detail)
+        await note(tx, actor, "provider_credentials.rotated", provider_id, detail)
         return version
 
     async def remove(self, write: WriteKey, provider_id: str, answer: Answer) -> StoredAnswer:
@@ -160,7 +161,7 @@ class PostgresProviders:
                 " updated_at = clock_timestamp() WHERE tenant_id = $1 AND provider_id = $2",
                 tx.tenant_id, provider_id,
             )  # fmt: skip
-            await note(tx, write.subject, "provider.removed", provider_id, {})
+            await note(tx, write.subject, "provider_registry.removed", provider_id, {})
             given = answer(await _as_it_is(tx, provider_id))
             await idempotency.answer(tx, write, given)
         return given
@@ -170,7 +171,13 @@ class PostgresProviders:
     ) -> None:
         """Put on record that somebody tried a provider, and which step failed."""
         async with self._database.transaction(tenant_id) as tx:
-            await note(tx, actor, "provider.tested", provider_id, {"failed_step": failed})
+            await note(tx, actor, "provider_registry.tested", provider_id, {"failed_step": failed})
+
+    async def note_command(self, tenant_id: str, provider_id: str, command: Command) -> None:
+        """Put on record why an operator did it by hand."""
+        async with self._database.transaction(tenant_id) as tx:
+            detail = {"reason": command.reason}
+            await note(tx, command.operator, "provider_registry.commanded", provider_id, detail)
 
     async def _keep(
         self,

@@ -68,12 +68,16 @@ class Lenders:
             self.policy,
         )
 
+    def upkeep(self, database: Database) -> PostgresCredentialUpkeep:
+        """What is due with credentials; under the role that reads those of all tenants."""
+        return PostgresCredentialUpkeep(database, self.vault)
+
     def checker(self, database: Database, plan: CheckPlan) -> ProviderHealthChecker:
         """What checks lenders; under the role that reads those of all tenants."""
         return ProviderHealthChecker(
             database,
             PostgresProviderHealth(database, self.enough),
-            PostgresCredentialUpkeep(database, self.vault),
+            self.upkeep(database),
             self.opened(),
             self.configured,
             plan,

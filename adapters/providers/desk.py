@@ -17,6 +17,7 @@ from adapters.providers.opened import NOT_READY
 from adapters.providers.plugin import Plugin
 from adapters.providers.trial import ANYWHERE, Step, try_provider
 from models.domain.errors import Conflict, Invalid, NotFound, Transient
+from models.domain.operations import Command
 from models.domain.provider import ProviderStatus, ProviderType
 from models.domain.provider_record import (
     Change,
@@ -129,6 +130,10 @@ class ProviderDesk:
         """Ask it for no more offers; raises NotFound or Conflict."""
         self._refuse_configured(provider_id)
         return await self._records.remove(write, provider_id, answer)
+
+    async def commanded(self, tenant_id: str, provider_id: str, command: Command) -> None:
+        """Put on record why an operator did something by hand."""
+        await self._records.note_command(tenant_id, provider_id, command)
 
     async def history(self, tenant_id: str, provider_id: str) -> tuple[StatusChange, ...]:
         """Its changes of status, the newest first; raises NotFound."""

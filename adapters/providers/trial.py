@@ -16,12 +16,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
 from yarl import URL
 
 from activities.ports.credit_provider import CreditProvider
 from adapters.egress import AddressRefused, EgressPolicy, PublicResolver
 from models.domain.errors import CreditError
 from models.domain.provider import ProviderStatus
+
+log = structlog.get_logger()
 
 # Each step is bounded, and all together stay below what a request of ours may take.
 STEP_S: Final = 5.0
@@ -92,6 +95,9 @@ async def _step(work: Callable[[], Awaitable[str | None]]) -> Step:
         return Step(name, False, _ms(started), str(error))
     except CreditError as error:
         return Step(name, False, _ms(started), error.code)
+    except Exception as error:
+        log.exception("provider_bug", exc_info=error)
+        return Step(name, False, _ms(started), "ADAPTER_FAILED")
     return Step(name, True, _ms(started), said)
 
 

@@ -45,6 +45,8 @@ _AUDITED_ONLY: Final = frozenset(
         "account",
         "api_key",
         "invitation",
+        "provider_credentials",
+        "provider_registry",
         "service_account",
         "session",
         "signing_key",

@@ -43,7 +43,7 @@ async def test_a_registered_provider_reads_as_it_was_told(registry: Registry) ->
     assert found.credential is not None
     assert (found.credential.version, found.credential.fields) == (1, ("key",))
     assert found.standing.health.status is ProviderStatus.ACTIVE
-    assert await registry.lending.audited(tenant) == ["provider.registered"]
+    assert await registry.lending.audited(tenant) == ["provider_registry.registered"]
 
 
 async def test_a_repetition_is_answered_alike_and_does_nothing(registry: Registry) -> None:
@@ -51,7 +51,7 @@ async def test_a_repetition_is_answered_alike_and_does_nothing(registry: Registr
     write, draft = registry.write(tenant), replace(DRAFT, credentials={"key": CANARY})
     answers = [await registry.desk.register(write, "plain", draft, Kept()) for _ in range(3)]
     assert answers == answers[:1] * 3
-    assert await registry.lending.audited(tenant) == ["provider.registered"]
+    assert await registry.lending.audited(tenant) == ["provider_registry.registered"]
 
 
 @pytest.mark.parametrize(
