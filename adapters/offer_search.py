@@ -198,8 +198,7 @@ async def _asked(provider: CreditProvider, request: QuoteRequest) -> Answers:
         answers = tuple(ProviderAnswer(name, quote) for quote in quotes[:MAX_QUOTES])
     except TimeoutError:
         return _missing(name, DEADLINE_EXCEEDED)
-    except CreditError as error:
-        _log.warning("provider_failed", provider=name, code=error.code)
+    except CreditError as error:  # the guard around the adapter has told it to the log
         return _missing(name, error.code)
     except Exception as error:
         # One lender's adapter must not cost the applicant the others' offers.

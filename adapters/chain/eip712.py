@@ -98,6 +98,8 @@ def loan_reference(tenant_id: str, application_id: str) -> str:
     return _hex(keccak(_abi_strings(("caas/v1", tenant_id, application_id, "disburse"))))
 
 
+# A quote is hashed as it is read, and again by whoever does not take the reader's word for it.
+@lru_cache(maxsize=4_096)
 def terms_hash(terms: LoanTerms) -> str:
     """The EIP-712 struct hash of the terms, 0x hex; names the terms everywhere."""
     return _hex(_struct_hash("LoanTerms", _LOAN_TERMS_FIELDS, terms_message(terms)))
