@@ -86,6 +86,7 @@ async def deliver(
 ) -> Counted:
     """Write events until so many deliveries are due, and wait until all have arrived."""
     log, secrets = folder / f"receiver-{tenant}.jsonl", folder / f"secrets-{tenant}.json"
+    log.unlink(missing_ok=True)
     async with _receiver(log, secrets) as url:
         told = await _registered(stack, url, tenant)
         secrets.write_text(json.dumps(told), "utf-8")

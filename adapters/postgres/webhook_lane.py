@@ -168,7 +168,8 @@ class WebhookLaneRecords:
                 )
 
 
-# Whoever comes second changes nothing: a workflow may have told the receiver meanwhile.
+# Whoever comes second changes nothing: a workflow may have told the receiver meanwhile. Not by the
+# status: before statistics are gathered, the index of what is pending looks better than the key's.
 _KEEP: Final = (
     "UPDATE webhook_deliveries d SET attempts = d.attempts + 1, last_status = r.status,"
     " last_reason = r.reason, last_ms = r.ms,"
@@ -176,7 +177,7 @@ _KEEP: Final = (
     " settled_at = CASE WHEN r.reason IS NULL THEN clock_timestamp() END"
     " FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[])"
     " AS r (tenant_id, delivery_id, status, reason, ms)"
-    " WHERE d.tenant_id = r.tenant_id AND d.delivery_id = r.delivery_id AND d.status = 'pending'"
+    " WHERE d.tenant_id = r.tenant_id AND d.delivery_id = r.delivery_id AND d.settled_at IS NULL"
 )
 
 

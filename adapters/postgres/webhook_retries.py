@@ -76,7 +76,7 @@ class PostgresWebhookRetries:
                 " last_reason = $4, last_ms = $5, status = CASE WHEN $4::text IS NULL"
                 " THEN 'delivered' WHEN clock_timestamp() + $6 * interval '1 second'"
                 " > since + $7 * interval '1 second' THEN 'dead_lettered' ELSE status END"
-                " WHERE tenant_id = $1 AND delivery_id = $2 AND status = 'pending' RETURNING *",
+                " WHERE tenant_id = $1 AND delivery_id = $2 AND settled_at IS NULL RETURNING *",
                 line.tenant_id, due.delivery_id, attempt.status, attempt.reason, attempt.ms,
                 wait_s, self._plan.give_up_after_s,
             )  # fmt: skip

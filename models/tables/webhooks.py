@@ -59,7 +59,13 @@ class WebhookDeliveryRow(SQLModel, table=True):
             "event_seq",
             postgresql_where=_PENDING,
         ),
-        sa.Index("webhook_deliveries_due", "event_seq", postgresql_where=_PENDING),
+        sa.Index(
+            "webhook_deliveries_due",
+            "tenant_id",
+            "webhook_id",
+            "event_seq",
+            postgresql_where=_PENDING,
+        ),
         sa.Index("webhook_deliveries_listed", "tenant_id", "webhook_id", "delivery_id"),
     )
 

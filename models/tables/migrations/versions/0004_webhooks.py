@@ -104,7 +104,7 @@ def _deliveries() -> None:
     op.create_index(
         "webhook_deliveries_due",
         "webhook_deliveries",
-        ["event_seq"],
+        ["tenant_id", "webhook_id", "event_seq"],
         unique=False,
         postgresql_where=_PENDING,
     )
