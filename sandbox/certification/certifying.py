@@ -17,7 +17,13 @@ from typing import Any, Final
 import httpx
 
 from adapters.providers.plugin import Plugin
-from sandbox.certification import rows_content, rows_healthy, rows_manifest, rows_wire
+from sandbox.certification import (
+    rows_callbacks,
+    rows_content,
+    rows_healthy,
+    rows_manifest,
+    rows_wire,
+)
 from sandbox.certification.listening import HEARD, listening, weighed
 from sandbox.certification.rehearsal import NoRehearsal, Rehearsal, Stage, rehearsal_of
 from sandbox.certification.row import Part, Row, Verdict
@@ -31,6 +37,7 @@ ROWS: Final[tuple[Row, ...]] = (
     *rows_healthy.ROWS,
     *rows_wire.ROWS,
     *rows_content.ROWS,
+    *rows_callbacks.ROWS,
 )
 SECRETS_ROW: Final = ("secrets-kept", Part.SECRETS, "no secret in logs, output or errors")
 
@@ -76,7 +83,7 @@ async def _served(plugin: Plugin, stage: Stage, folder: Path) -> AsyncIterator[t
     url = f"http://{LOOPBACK}:{port}"
     await process.start()
     try:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, verify=False) as http:
 
             async def answers() -> bool:
                 try:

@@ -16,7 +16,7 @@ from sandbox.certification.wire import Fault, Passing, Reply
 _CHUNK: Final = b"x" * 65_536
 _OPENING, _CLOSING = b'{"padding":"', b'"}'
 _GZIP: Final = 31  # zlib's word for gzip with the largest window
-RETRY_AFTER_S: Final = 7
+RETRY_AFTER_S: Final = 2
 
 
 def silent(seconds: float) -> Fault:
@@ -48,6 +48,18 @@ def dripping(seconds: float, pause_s: float) -> Fault:
         for number in range(min(int(seconds / pause_s), len(reply.body))):
             await passing.send(reply.body[number : number + 1])
             await passing.wait(pause_s)
+
+    return fault
+
+
+def twice(seconds: float) -> Fault:
+    """The answer comes two times over a connection that stays open: the second is nobody's."""
+
+    async def fault(passing: Passing) -> None:
+        reply = await passing.forward()
+        whole = reply.head(connection="keep-alive") + reply.body
+        await passing.send(whole + whole)
+        await passing.wait(seconds)
 
     return fault
 

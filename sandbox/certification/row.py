@@ -16,6 +16,7 @@ class Part(StrEnum):
     HEALTHY = "healthy lender"
     WIRE = "broken line"
     CONTENT = "wrong content"
+    CALLBACKS = "callbacks"
     SECRETS = "secrets"
 
 

@@ -99,6 +99,23 @@ async def unreachable(trial: Trial) -> str:
     return refused.told()
 
 
+async def answered_twice(trial: Trial) -> str:
+    """An answer that comes twice is never taken for the answer to what is asked next."""
+    provider = trial.open()
+    await trial.given(provider.connect())
+    trial.break_at(Step.QUOTE, faults.twice(trial.options.fault_s))
+    first = await trial.given(provider.get_offers(trial.request))
+    trial.line.mend()
+    outcome = await trial.watch(provider.get_offers(trial.another_request()))
+    if outcome.error is not None:
+        require(isinstance(outcome.error, Transient), outcome.told())
+        return outcome.told()
+    former = {quote.quote_id for quote in first}
+    new = {quote.quote_id for quote in outcome.answer or ()}
+    require(bool(new) and former.isdisjoint(new), "the former answer is taken for the next one")
+    return "the next question got an answer of its own"
+
+
 async def redirected(trial: Trial) -> str:
     """Nothing, credentials least of all, is sent to where a redirect points."""
     provider, elsewhere = trial.open(), trial.another_line()
@@ -179,6 +196,7 @@ _LOST: Final = "Transient, then the one confirmation, signed once"
 ROWS: Final = (
     *(Row(f.name, Part.WIRE, f.expected, f.run, f.weighed) for f in FAULTS),
     Row("busy-429", Part.WIRE, "Transient UPSTREAM_BUSY with the Retry-After", busy_429),
+    Row("answer-twice", Part.WIRE, "the second belongs to no question", answered_twice),
     Row("unreachable", Part.WIRE, "Transient UPSTREAM_UNREACHABLE", unreachable),
     Row("redirect", Part.WIRE, "Permanent, and not followed", redirected),
     Row("credentials-echoed", Part.WIRE, "Permanent PROVIDER_REFUSED, no secret in it", echoed),

@@ -105,8 +105,12 @@ class Trial:
         self.errors: list[BaseException] = []
         self._own: list[Own] = []
         self._stack = stack
+        self.request = self.another_request()
+
+    def another_request(self) -> QuoteRequest:
+        """The loan the lender wants, for an application of its own."""
         application_id = "app_" + secrets.token_hex(16)
-        self.request = QuoteRequest(
+        return QuoteRequest(
             **{
                 "tenant_id": TENANT,
                 "application_id": application_id,
@@ -118,8 +122,8 @@ class Trial:
                 "jurisdiction": "US",
                 "score": 720,
                 "pd": 0.0125,
-                "venue": ground.stage.venue,
-                **ground.rehearsal.loan,
+                "venue": self.ground.stage.venue,
+                **self.ground.rehearsal.loan,
             }
         )
 
