@@ -82,7 +82,7 @@ class PostgresWebhookDeliveries:
             if before.status is not DeliveryStatus.PENDING:
                 await _again(tx, [delivery_id])
                 detail = {"delivery_id": delivery_id}
-                await note(tx, write.subject, "webhook.redelivered", webhook_id, detail)
+                await note(tx, write.subject, "webhook_registry.redelivered", webhook_id, detail)
             given = answer(await _one(tx, webhook_id, delivery_id))
             await idempotency.answer(tx, write, given)
         return given
@@ -107,7 +107,7 @@ class PostgresWebhookDeliveries:
             if rows:
                 await _again(tx, [row["delivery_id"] for row in rows])
             detail = {"count": len(rows)}
-            await note(tx, write.subject, "webhook.redelivered", webhook_id, detail)
+            await note(tx, write.subject, "webhook_registry.redelivered", webhook_id, detail)
             given = answer(len(rows))
             await idempotency.answer(tx, write, given)
         return given

@@ -70,7 +70,7 @@ class PostgresWebhooks:
                 write.subject,
             )  # fmt: skip
             detail = {"view": asked.view, "provider_id": asked.provider_id}
-            await note(tx, write.subject, "webhook.registered", webhook_id, detail)
+            await note(tx, write.subject, "webhook_registry.registered", webhook_id, detail)
             await tell(tx)
             given = answer(webhook_of(row), encode_secret(secret))
             await sealed_answers.answer(tx, write, given)
@@ -122,7 +122,7 @@ class PostgresWebhooks:
                 tx.keyring.current,
             )  # fmt: skip
             detail = {"overlap_s": int(overlap.total_seconds())}
-            await note(tx, write.subject, "webhook.rotated", webhook_id, detail)
+            await note(tx, write.subject, "webhook_registry.rotated", webhook_id, detail)
             await tell(tx)
             given = answer(webhook_of(row), encode_secret(secret))
             await sealed_answers.answer(tx, write, given)
@@ -137,7 +137,7 @@ class PostgresWebhooks:
             refuse_disabled(row)
             await set_status(tx, webhook_id, WebhookStatus.PAUSED, None)
 
-        return await self._change(write, webhook_id, views, "webhook.paused", change, answer)
+        return await self._change(write, webhook_id, views, "webhook_registry.paused", change, answer)
 
     async def resume(
         self, write: WriteKey, webhook_id: str, views: frozenset[WebhookView], answer: Answer
@@ -160,7 +160,7 @@ class PostgresWebhooks:
             )  # fmt: skip
             await tx.execute(_WAKE_LINES, tx.tenant_id, webhook_id)
 
-        return await self._change(write, webhook_id, views, "webhook.resumed", change, answer)
+        return await self._change(write, webhook_id, views, "webhook_registry.resumed", change, answer)
 
     async def remove(
         self, write: WriteKey, webhook_id: str, views: frozenset[WebhookView], answer: Answer
@@ -180,7 +180,7 @@ class PostgresWebhooks:
                     tx.tenant_id, webhook_id,
                 )  # fmt: skip
                 await bury(tx, webhook_id, REMOVED)
-                await note(tx, write.subject, "webhook.removed", webhook_id, {})
+                await note(tx, write.subject, "webhook_registry.removed", webhook_id, {})
             given = answer(webhook_of(await found(tx, webhook_id, views)))
             await idempotency.answer(tx, write, given)
         return given

@@ -51,6 +51,7 @@ _AUDITED_ONLY: Final = frozenset(
         "session",
         "signing_key",
         "tenant",
+        "webhook_registry",
     }
 )
 
