@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
+import os
 import secrets
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.stack_settings import BANK, FINTECH, POOL
+from settings import ROOT
 from tests.e2e.outside import World, eventually
+from tests.e2e.support_desk import AS_ADA
 
 pytestmark = pytest.mark.stack
 
@@ -137,6 +144,42 @@ async def test_a_search_says_why_ones_own_lender_is_left_out(world: World, offic
     assert removed["removed_at"] is not None
     kept = await office.ask("GET", f"/{abroad['provider_id']}")
     assert kept["removed_at"] == removed["removed_at"]
+
+
+async def test_operators_do_the_same_from_their_command_line(
+    world: World, office: Office, tmp_path: Path
+) -> None:
+    made = await office.bank("not the bank's secret")
+    name, tenant = made["provider_id"], ("--tenant", office.tenant)
+    file = tmp_path / "credentials.json"
+    file.write_text(json.dumps(_credentials(world.stack.secrets.bank_secret)["credentials"]))
+    code, _, err = await _cli(world, "rotate", name, "--credentials", str(file), *tenant, *AS_ADA)
+    assert code == 0, err
+    code, out, err = await _cli(world, "test", name, *tenant, "--operator", "ada")
+    assert (code, out.splitlines()[-1].startswith("status: ok")) == (0, True), (out, err)
+    actions = await world.truth.rows(
+        "SELECT action, actor FROM audit_log WHERE tenant_id = $1 AND subject_id = $2 ORDER BY seq",
+        office.tenant, name,
+    )  # fmt: skip
+    by_hand = [row for row in actions if row["action"].startswith("provider_")]
+    assert [(row["action"], row["actor"]) for row in by_hand] == [
+        ("provider_registry.registered", "tenant-admin-1"),
+        ("provider_credentials.rotated", "ada"),
+        ("provider_registry.commanded", "ada"),
+        ("provider_registry.tested", "ada"),
+    ]
+
+
+async def _cli(world: World, *arguments: str) -> tuple[int | None, str, str]:
+    """`cli.py providers …` in a process of its own: how it ended, and what it said."""
+    inherited = {name: text for name, text in os.environ.items() if name[:5] != "CAAS_"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "cli.py", "providers", *arguments,
+        cwd=ROOT, env={**inherited, **world.stack.environment()},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
 
 
 async def test_what_is_wrong_is_told_by_its_place_alone(office: Office) -> None:
