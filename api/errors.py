@@ -214,13 +214,16 @@ def install(app: FastAPI) -> None:
 
 
 def _offered(request: Request) -> list[str]:
-    """The methods of all routes at this path."""
-    methods: set[str] = set()
+    """The methods of all routes at this path; one that names it literally is no id of another."""
+    by_template: dict[str, set[str]] = {}
     for route in iter_route_contexts(request.app.routes):
         pattern = getattr(route, "path_regex", None)
         if pattern is not None and pattern.match(request.url.path):
+            methods = by_template.setdefault(str(getattr(route, "path", "")), set())
             methods |= getattr(route, "methods", None) or set()
-    return sorted(methods)
+    literal = min(by_template, key=lambda template: template.count("{"), default="")
+    alike = (each for name, each in by_template.items() if name.count("{") == literal.count("{"))
+    return sorted(set().union(*alike))
 
 
 def _pointer(place: Sequence[Any], reason: str) -> str:
