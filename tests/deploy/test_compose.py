@@ -52,12 +52,12 @@ JOBS = {"database-roles", "migrate", "temporal-schema", "temporal-namespace", "k
 SECRETS = {
     "database-roles": {"DATABASE_ADMIN", "OWNER", "APP", "CHAIN_ROLE", "RELAY"},
     "migrate": {"OWNER"},
-    "api": {"APP", "KEYS", "IDENTITY"},
+    "api": {"APP", "KEYS", "IDENTITY", "LENDERS"},
     "worker-workflows": {"APP", "KEYS", "IDENTITY", "NOTIFIER", "LENDERS"},
     "worker-scoring": {"APP", "KEYS", "BUREAU"},
     "worker-chain": {"CHAIN_ROLE", "KEYS", "LENDERS", "RELAYER_KEY"},
-    "worker-relay": {"RELAY", "KEYS"},
-    "cli": {"APP", "RELAY", "KEYS"},
+    "worker-relay": {"RELAY", "KEYS", "LENDERS"},
+    "cli": {"APP", "RELAY", "KEYS", "LENDERS"},
 }
 SIGNS = {
     "DATABASE_ADMIN": FILLED["DATABASE_ADMIN_PASSWORD"],
@@ -172,7 +172,7 @@ def test_data_are_reached_from_inside_alone() -> None:
     networks = yaml.safe_load(COMPOSE.read_text())["networks"]
     assert networks["inside"] == {"internal": True}
     outside = {name for name, each in SERVICES.items() if "outside" in each["networks"]}
-    assert outside == {"api", "temporal-ui", *WORKERS} - {"worker-relay"}
+    assert outside == {"api", "temporal-ui", "cli", *WORKERS}
 
 
 def test_what_runs_on_is_watched_and_started_again_and_what_ends_is_not() -> None:
