@@ -51,6 +51,7 @@ class BrokenProvider:
             at = opening.caller
             self._careless = CarelessCaller(at._base_url, at._deadline_s, at._max_bytes, mistakes)
         self._closed = False
+        self._process = secrets.token_hex(8)
 
     async def connect(self) -> None:
         """As the sound adapter."""
@@ -75,13 +76,13 @@ class BrokenProvider:
         key = request.quote_key
         if self._makes(Mistake.IGNORES_ROUND):
             key = f"{request.application_id}:quote"
-        if self._makes(Mistake.FRESH_KEY_PER_QUESTION):
-            key = secrets.token_hex(16)
+        if self._makes(Mistake.FRESH_KEY_PER_PROCESS):
+            key = f"{key}:{self._process}"
         answer = await self._ask("/loans", loan_request(request), key)
-        if answer.status >= 400 and not self._makes(Mistake.READS_ERRORS_AS_OFFERS):
-            self._refuse(answer)
-        if answer.status >= 400:
+        if answer.status == 400 and self._makes(Mistake.READS_ERRORS_AS_OFFERS):
             return ()
+        if answer.status >= 400:
+            self._refuse(answer)
         if self._makes(Mistake.LETS_PARSER_FAIL):
             _ = answer.body["offers"]
         offers = offers_in(answer.body)

@@ -20,7 +20,7 @@ class Mistake(StrEnum):
     NO_OFFERS_ON_FAILURE = auto()
     LETS_PARSER_FAIL = auto()
     READS_ERRORS_AS_OFFERS = auto()
-    FRESH_KEY_PER_QUESTION = auto()
+    FRESH_KEY_PER_PROCESS = auto()
     FRESH_KEY_PER_ACCEPTANCE = auto()
     IGNORES_ROUND = auto()
     DECLINE_IS_AN_ERROR = auto()
@@ -74,7 +74,7 @@ FOUND_BY: Final[Mapping[Mistake, frozenset[str]]] = {
     ),
     Mistake.LETS_PARSER_FAIL: _rows("another-shape"),
     Mistake.READS_ERRORS_AS_OFFERS: _rows("refused-400", "credentials-echoed"),
-    Mistake.FRESH_KEY_PER_QUESTION: _rows("offers-repeat"),
+    Mistake.FRESH_KEY_PER_PROCESS: _rows("offers-repeat"),
     Mistake.FRESH_KEY_PER_ACCEPTANCE: _rows("accept-repeat", *_AT_ACCEPTANCE),
     Mistake.IGNORES_ROUND: _rows("offers-anew", "appetite-edges"),
     Mistake.DECLINE_IS_AN_ERROR: _rows("declined"),
@@ -124,7 +124,7 @@ GROUPS: Final[tuple[tuple[Mistake, ...], ...]] = (
     ),
     (
         Mistake.FRESH_KEY_PER_ACCEPTANCE, Mistake.QUOTES_THE_LENDER, Mistake.FORGETS_RETRY_AFTER,
-        Mistake.CLOSES_FOR_GOOD, Mistake.FRESH_KEY_PER_QUESTION, Mistake.DECLINE_IS_AN_ERROR,
+        Mistake.CLOSES_FOR_GOOD, Mistake.FRESH_KEY_PER_PROCESS, Mistake.DECLINE_IS_AN_ERROR,
     ),
     (
         Mistake.SIGNS_WITH_THE_BORROWERS, Mistake.NO_OFFERS_ON_FAILURE, Mistake.LOGS_THE_KEY,

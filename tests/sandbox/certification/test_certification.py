@@ -23,6 +23,7 @@ from sandbox.certification.samples.mistakes import FOUND_BY, GROUPS, Mistake
 ROOT = Path(__file__).resolve().parents[3]
 KIT = "sandbox.certification"
 SAMPLES = f"{KIT}.samples"
+ALL = f"{SAMPLES}.broken:PLUGIN"
 VILLAGE = f"{SAMPLES}.village:PLUGIN"
 # As small and short as still shows everything; the kit's own defaults are for people.
 QUICKLY = ("--deadline-s", "0.3", "--huge-bytes", "40000000")
@@ -77,8 +78,8 @@ def named(group: tuple[Mistake, ...]) -> str:
 
 @pytest.fixture(scope="module")
 def broken() -> Mapping[str, set[str]]:
-    """The rows in which each group of mistakes fails."""
-    ended = certified(*map(named, GROUPS))
+    """The rows in which each group of mistakes fails, and all mistakes at once."""
+    ended = certified(ALL, *map(named, GROUPS))
     assert ended.code == 1
     return ended.failed()
 
@@ -115,6 +116,12 @@ def test_no_other_row_fails(group: tuple[Mistake, ...], broken: Mapping[str, set
     expected = [row for mistake in group for row in FOUND_BY[mistake]]
     assert len(expected) == len(set(expected)), "two mistakes of a group are found by one row"
     assert broken[named(group)] == set(expected)
+
+
+def test_the_broken_sample_fails_in_every_row_meant_for_it(
+    broken: Mapping[str, set[str]],
+) -> None:
+    assert broken[ALL] >= {row for rows in FOUND_BY.values() for row in rows}
 
 
 def test_every_mistake_is_planted_once_and_nearly_every_row_finds_one() -> None:
