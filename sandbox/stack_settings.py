@@ -47,6 +47,8 @@ def product_settings(stack: Stack) -> dict[str, str]:
                 }
             ]
         ),
+        # Nobody here waits for a receiver to come back.
+        "CAAS_WEBHOOKS__RETRY_FIRST_S": "0.5",
         # The least that argon2id is good for: nobody's password is worth guessing here.
         "CAAS_AUTH__PASSWORD_PASSES": "2",
         "CAAS_AUTH__PASSWORD_MEMORY_KIB": "19456",

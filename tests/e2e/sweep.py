@@ -138,13 +138,14 @@ class Sweep:
 
     def _order(self, name: str) -> dict[str, Any]:
         points = ",".join(f"{point}=pause:{self.markers / point}" for point in FAILPOINTS)
+        soon = {"CAAS_WEBHOOKS__RETRY_FIRST_S": "0.2"}
         inherited = {key: text for key, text in os.environ.items() if not key.startswith("CAAS_")}
         group = PROCESSES[name]
         return {
             "program": "api" if group == "api" else "worker",
             "roles": list(WORKER_GROUPS.get(group, ())),
             "port": self.stack.api_port,
-            "env": {**inherited, **self.stack.environment(), ENVIRONMENT_VARIABLE: points},
+            "env": {**inherited, **self.stack.environment(), **soon, ENVIRONMENT_VARIABLE: points},
             "log": str(self.stack.state_dir / "logs" / f"{name}.log"),
         }
 

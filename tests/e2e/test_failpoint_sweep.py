@@ -10,9 +10,11 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from bench.client_log import ClientLog
 from bench.invariants.checks import check_all
@@ -27,6 +29,7 @@ from sandbox.access import Access
 from sandbox.services.state_dir import hold
 from sandbox.stack import Stack, StackOptions
 from settings import ROOT
+from tests.adapters.postgres.receivers import Receiver, Told, receiving
 from tests.e2e.sweep import DIRECT, LIMIT_S, PROCESSES, Crowd, Nursery, Sweep, execute_directly
 
 pytestmark = pytest.mark.stack
@@ -36,6 +39,11 @@ ONCE_EACH = (
     "withdrawn", "declined", "requoted", "enhanced_due_diligence", "thin_file", "needs_review",
 )  # fmt: skip
 SERVICES = ("temporal", "postgres", "chain")
+TENANT = "sweep"
+_UNTOLD = (
+    "SELECT EXISTS (SELECT FROM webhook_deliveries WHERE status = 'pending') OR EXISTS"
+    " (SELECT FROM outbox WHERE tenant_id = $1 AND seq > (SELECT position FROM webhook_position))"
+)
 
 
 @dataclass
@@ -45,6 +53,7 @@ class Swept:
     access: Access
     sweep: Sweep
     crowd: Crowd
+    receiver: Receiver
     services: dict[str, tuple[int, int]]  # pid before and after
 
 
@@ -71,7 +80,8 @@ async def swept(
             ) as http:
                 sweep, crowd = Sweep(stack, nursery, markers), Crowd(stack, http)
                 watching = asyncio.create_task(sweep.run())
-                yield await _swept(sweep, crowd)
+                async with receiving() as receiver:
+                    yield await _swept(sweep, crowd, receiver)
                 watching.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await watching
@@ -83,9 +93,11 @@ async def swept(
         shutil.rmtree(state_dir, ignore_errors=True)
 
 
-async def _swept(sweep: Sweep, crowd: Crowd) -> Swept:
+async def _swept(sweep: Sweep, crowd: Crowd, receiver: Receiver) -> Swept:
     access = Access.read(sweep.stack.state_dir)
     await sweep.all_polling()
+    async with asyncio.timeout(LIMIT_S):
+        await _tell_of_everything(sweep.stack, receiver)
     try:
         async with asyncio.timeout(LIMIT_S):
             async with asyncio.TaskGroup() as group:
@@ -97,9 +109,46 @@ async def _swept(sweep: Sweep, crowd: Crowd) -> Swept:
             await _directly(access, crowd, sweep)
             services = await _services_die(sweep.stack, crowd)
         assert await at_rest(access, LIMIT_S) == ""
+        async with asyncio.timeout(LIMIT_S):
+            await _all_told(access)
     except TimeoutError:
         pytest.fail(f"not swept: {sorted(sweep.left)}")
-    return Swept(access, sweep, crowd, services)
+    return Swept(access, sweep, crowd, receiver, services)
+
+
+async def _tell_of_everything(stack: Stack, receiver: Receiver) -> None:
+    """A webhook of the crowd's tenant; its receiver refuses every third message at first."""
+    token = stack.token("tess", TENANT, "tenant_admin")
+    answered = 0
+    # By a client of its own: what is answered is sealed, so no log of answers compares with it.
+    async with httpx.AsyncClient(base_url=stack.api_url, trust_env=False) as http:
+        while answered != 201:
+            with contextlib.suppress(httpx.TransportError):  # the API begins to answer some time
+                answer = await http.post(
+                    "/api/v1/webhooks",
+                    json={"url": receiver.url()},
+                    headers={"Authorization": f"Bearer {token}", "Idempotency-Key": "everything"},
+                )
+                answered = answer.status_code
+            await asyncio.sleep(0.2)
+    refused: set[str] = set()
+
+    def refuse_some(told: Told) -> web.Response:
+        if int(told.message_id[-4:], 16) % 3 or told.message_id in refused:
+            return web.Response(status=204)
+        refused.add(told.message_id)
+        return web.Response(status=503)
+
+    receiver.answer = refuse_some
+
+
+async def _all_told(access: Access) -> None:
+    connection = await asyncpg.connect(access.database)
+    try:
+        while await connection.fetchval(_UNTOLD, TENANT):
+            await asyncio.sleep(0.2)
+    finally:
+        await connection.close()
 
 
 def _on_the_way(sweep: Sweep) -> set[str]:
@@ -180,6 +229,36 @@ def test_every_application_ended_as_it_should(swept: Swept) -> None:
         if view["state"] != journey.persona.ends_in.state
     }
     assert otherwise == {}
+
+
+async def test_every_event_was_told_in_order_however_often_who_tells_was_killed(
+    swept: Swept,
+) -> None:
+    connection = await asyncpg.connect(swept.access.database)
+    try:
+        rows = await connection.fetch(
+            "SELECT event_id, key, seq FROM outbox WHERE tenant_id = $1"
+            " AND type NOT LIKE 'webhook.%' ORDER BY seq",
+            TENANT,
+        )
+    finally:
+        await connection.close()
+    told = {each.message_id: each for each in swept.receiver.told}
+    assert set(told) == {row["event_id"] for row in rows}
+    assert all(each.message_id == each.envelope["id"] for each in swept.receiver.told)
+    keys = {row["event_id"]: row["key"] for row in rows}
+    arrived: dict[str, list[int]] = {}
+    for message_id, each in _first_arrivals(swept.receiver).items():
+        arrived.setdefault(keys[message_id], []).append(each.sequence)
+    assert [key for key, numbers in arrived.items() if numbers != sorted(numbers)] == []
+    assert len(swept.receiver.told) > len(told)  # some were refused, or told twice
+
+
+def _first_arrivals(receiver: Receiver) -> dict[str, Told]:
+    first: dict[str, Told] = {}
+    for each in receiver.told:
+        first.setdefault(each.message_id, each)
+    return first
 
 
 async def test_nothing_is_violated(swept: Swept) -> None:
