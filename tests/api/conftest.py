@@ -80,6 +80,14 @@ class EmptyRecords:
 
     searched = offer
 
+    async def reserve(self, write: WriteKey) -> None:
+        self._fail()
+
+    async def forget(self, write: WriteKey, *kept: StoredAnswer) -> None:
+        self._fail()
+
+    answer = release = forget
+
     async def history(self, tenant_id: str, only_user: str | None, page: Any) -> tuple[Any, ...]:
         self._fail()
         return ()
