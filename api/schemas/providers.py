@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from api.schemas import provider_examples as examples
-from api.schemas.applications import Country, Message, Text
+from api.schemas.applications import Country, Message, Text, printable
 from api.schemas.provider_examples import reads, shows
 from models.domain.money import MAX_AMOUNT_MINOR
 from models.domain.provider import ProviderStatus, ProviderType
@@ -77,7 +77,9 @@ Secrets = Annotated[
 Currency = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{3}$")]
 Amount = Annotated[StrictInt, Field(ge=1, le=MAX_AMOUNT_MINOR)]
 Months = Annotated[StrictInt, Field(ge=1, le=480)]
-Address = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=2_000)]
+Address = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=2_000), AfterValidator(printable)
+]
 Version = Annotated[StrictInt, Field(ge=1, le=2**53)]
 
 
