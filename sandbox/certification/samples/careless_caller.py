@@ -24,6 +24,7 @@ INSTEAD: Final = frozenset(
         Mistake.READS_WITHOUT_BOUND,
         Mistake.UNPACKS_WITHOUT_BOUND,
         Mistake.FOLLOWS_REDIRECTS,
+        Mistake.LETS_PARSER_FAIL,
     }
 )
 """The mistakes for which an adapter has to bring its own caller."""
@@ -77,6 +78,8 @@ class CarelessCaller:
         if 300 <= status < 400:
             raise Permanent(MALFORMED_RESPONSE, f"status {status}")
         raw = self._unpacked(answer, self._bounded(answer))
+        if Mistake.LETS_PARSER_FAIL in self._mistakes:
+            return Answer(status, dict(answer.headers), jsonlib.loads(raw))
         try:
             body = parse_object(raw)
         except ValueError as error:

@@ -72,7 +72,7 @@ FOUND_BY: Final[Mapping[Mistake, frozenset[str]]] = {
         "truncated", "connection-reset", "unreachable", "error-500", "error-503", "busy-429",
         "credentials-refused",
     ),
-    Mistake.LETS_PARSER_FAIL: _rows("another-shape"),
+    Mistake.LETS_PARSER_FAIL: _rows("another-shape", "malformed", "web-page"),
     Mistake.READS_ERRORS_AS_OFFERS: _rows("refused-400", "credentials-echoed"),
     Mistake.FRESH_KEY_PER_PROCESS: _rows("offers-repeat"),
     Mistake.FRESH_KEY_PER_ACCEPTANCE: _rows("accept-repeat", *_AT_ACCEPTANCE),

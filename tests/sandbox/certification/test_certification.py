@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -30,8 +31,8 @@ QUICKLY = ("--deadline-s", "0.3", "--huge-bytes", "40000000")
 ON_CHAIN = "adapters.providers.pool:PLUGIN"
 # Rows about things that no plausible mistake of this sample would break by itself.
 UNBROKEN = {
-    "connect", "offers-match", "status-active", "manifest-rehearsal", "slow", "silent", "malformed",
-    "web-page", "answer-twice", "double-callback",
+    "connect", "offers-match", "status-active", "manifest-rehearsal", "slow", "silent",
+    "answer-twice", "double-callback",
 }  # fmt: skip
 
 
@@ -182,3 +183,12 @@ def test_without_the_sandbox_the_command_says_so(
         certify_command.certify(["bank-rest"])
     assert ended.value.exit_code == 2
     assert "is not installed here" in capsys.readouterr().err
+
+
+def test_the_guide_names_every_row_and_no_other() -> None:
+    guide = (ROOT / "docs/providers/README.md").read_text("utf-8")
+    [table] = re.findall(r"\| rows \| usual reason \|\n\|---\|---\|\n((?:\|.*\n)+)", guide)
+    named_rows = re.findall(r"`([^`]+)`", " ".join(row.split("|")[1] for row in table.splitlines()))
+    assert sorted(named_rows) == sorted(row_names())
+    assert f"all {len(row_names())} rows passed" in guide
+    assert f"lists {len(Mistake)} mistakes" in guide
