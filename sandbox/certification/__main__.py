@@ -12,12 +12,14 @@ from typing import Final
 
 from rich.console import Console
 
-from adapters.providers.plugin import PluginUnusable
+from adapters.providers.plugin import Plugin, PluginUnusable
 from sandbox.certification.certifying import certify
 from sandbox.certification.finding import configured, plugin_named
 from sandbox.certification.rehearsal import NoRehearsal
 from sandbox.certification.report import failed, json_lines, print_table
 from sandbox.certification.trial import Options
+from sandbox.services.chain import NoAnvilError
+from sandbox.services.process import EarlyExitError, NotReadyInTimeError
 
 _WIDE: Final = 150
 
@@ -30,21 +32,35 @@ def main() -> int:
         grace_s=arguments.grace_s,
         huge_bytes=arguments.huge_bytes,
     )
+    try:
+        adapters = [(name, plugin_named(name, configured())) for name in arguments.names]
+        well = asyncio.run(_certified(adapters, options, as_json=arguments.json))
+    except (
+        PluginUnusable,
+        NoRehearsal,
+        NoAnvilError,
+        EarlyExitError,
+        NotReadyInTimeError,
+    ) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0 if well else 1
+
+
+async def _certified(
+    adapters: list[tuple[str, Plugin]], options: Options, *, as_json: bool
+) -> bool:
+    """Print each adapter's table as it is ready; whether every row of all of them passed."""
     # A pipe has no width of its own: there the table is as wide as it likes to be.
     console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
     well = True
-    for name in arguments.names:
-        try:
-            verdicts = asyncio.run(certify(plugin_named(name, configured()), options))
-        except (PluginUnusable, NoRehearsal) as error:
-            print(f"{name}: {error}", file=sys.stderr)
-            return 2
+    async for name, verdicts in certify(adapters, options):
         well = well and not failed(verdicts)
-        if arguments.json:
+        if as_json:
             print("\n".join(json_lines(name, verdicts)), flush=True)
         else:
             print_table(console, name, verdicts)
-    return 0 if well else 1
+    return well
 
 
 def _arguments() -> argparse.Namespace:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,24 +57,30 @@ class _Heard:
     leaks: list[str] = field(default_factory=list)
 
 
-async def certify(plugin: Plugin, options: Options) -> list[Verdict]:
-    """The table of one adapter, in the order of its rows; raises NoRehearsal."""
-    rehearsal = rehearsal_of(plugin.manifest.rehearsal)
-    with tempfile.TemporaryDirectory(prefix="certify-") as folder, Wire() as wire:
-        async with (
-            rehearsal.stage(Path(folder)) as stage,
-            _served(plugin, stage, Path(folder)) as (url, journal),
-        ):
-            ground = Ground(plugin, rehearsal, stage, url, journal, wire, options)
-            with listening():
-                return await asyncio.to_thread(_all_rows, ground)
+async def certify(
+    adapters: Sequence[tuple[str, Plugin]], options: Options
+) -> AsyncIterator[tuple[str, list[Verdict]]]:
+    """The table of each adapter, in the order of its rows; raises NoRehearsal.
+
+    Adapters in a row that rehearse with the same lender share its process.
+    """
+    for module, together in groupby(adapters, key=lambda each: each[1].manifest.rehearsal):
+        rehearsal = rehearsal_of(module)
+        with tempfile.TemporaryDirectory(prefix="certify-") as folder, Wire() as wire:
+            async with (
+                rehearsal.stage(Path(folder)) as stage,
+                _served(str(module), stage, Path(folder)) as (url, journal),
+            ):
+                for name, plugin in together:
+                    ground = Ground(plugin, rehearsal, stage, url, journal, wire, options)
+                    with listening():
+                        verdicts = await asyncio.to_thread(_all_rows, ground)
+                    yield name, verdicts
 
 
 @asynccontextmanager
-async def _served(plugin: Plugin, stage: Stage, folder: Path) -> AsyncIterator[tuple[str, Path]]:
+async def _served(module: str, stage: Stage, folder: Path) -> AsyncIterator[tuple[str, Path]]:
     """The simulated lender as a process of its own: its address, and its journal."""
-    module = plugin.manifest.rehearsal
-    assert module is not None
     port, journal, config = free_port(), folder / "lender.jsonl", folder / "lender.json"
     config.write_text(json.dumps(stage.counterparty), "utf-8")
     config.chmod(0o600)

@@ -19,7 +19,7 @@ def plugin_named(name: str, more: Sequence[str] = ()) -> Plugin:
         return _imported(name)
     found = plugins(more)
     if name not in found:
-        raise PluginUnusable(f"no such adapter; there are {', '.join(sorted(found))}")
+        raise PluginUnusable(f"{name}: no such adapter; there are {', '.join(sorted(found))}")
     return found[name]
 
 
@@ -36,8 +36,8 @@ def _imported(path: str) -> Plugin:
     module, _, name = path.partition(":")
     try:
         plugin = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise PluginUnusable(f"{path} cannot be loaded: {error}") from error
+    except Exception as error:  # whatever a module under construction raises
+        raise PluginUnusable(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     if not isinstance(plugin, Plugin):
         raise PluginUnusable(f"{path} is no Plugin")
     return plugin

@@ -178,8 +178,15 @@ async def _accepted_after(
         return provider.accept_offer(TENANT, application_id, quote, acceptance)
 
     trial.break_at(Step.ACCEPT, fault)
-    deadline_s = trial.options.deadline_s if hurried else None
-    first: Outcome[Any] = await trial.refused(accepting(deadline_s), Transient, codes, deadline_s)
+    # A deadline that a busy machine misses before the lender is even asked would show nothing.
+    for patience in (1, 4, 12):
+        deadline_s = patience * trial.options.deadline_s if hurried else None
+        first: Outcome[Any] = await trial.refused(
+            accepting(deadline_s), Transient, codes, deadline_s
+        )
+        if trial.line.faulted:
+            break
+    require(trial.line.faulted > 0, "the lender was never asked")
     require(trial.line.faulted <= 1, f"asked {trial.line.faulted} times by itself")
     trial.line.mend()
     confirmed = await trial.given(accepting(None))
