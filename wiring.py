@@ -468,6 +468,7 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
     # The web framework takes a third of a worker's start: for the API alone.
     from adapters.accounts.desk import identity_desk  # noqa: PLC0415
     from adapters.webhooks.desk import WebhookDesk  # noqa: PLC0415
+    from adapters.webhooks.lender_callbacks import LenderCallbacks  # noqa: PLC0415
     from api.auth import TokenVerifier  # noqa: PLC0415
     from api.deps import Services  # noqa: PLC0415
     from api.issuers import trusted_issuers  # noqa: PLC0415
@@ -503,6 +504,9 @@ async def api_services(settings: Settings) -> AsyncIterator[Services]:
             offer_search=await wiring.offer_search(),
             search_deadline_s=settings.offers.search_deadline_ms / 1_000,
             webhooks=WebhookDesk(database, wiring.webhook_sender()),
+            lender_callbacks=LenderCallbacks.of(
+                database, wiring.lenders().vault, settings.providers
+            ),
             callbacks=PostgresCallbacks(database),
             graph=PostgresGraph(database),
             graphql_introspection=settings.api.graphql_introspection,

@@ -44,6 +44,7 @@ from adapters.rate_limit.memory import MemoryTokenStore
 from adapters.strict_json import parse_object
 from adapters.temporal import PayloadDesk
 from adapters.webhooks.desk import WebhookDesk
+from adapters.webhooks.lender_callbacks import LenderCallbacks
 from adapters.webhooks.signature import DEFAULT_TOLERANCE_S as CALLBACK_TOLERANCE_S
 from adapters.webhooks.signature import verify_callback
 from adapters.workflow_messages import TemporalMessages
@@ -86,6 +87,7 @@ class Services:
     offer_search: ConcurrentOfferSearch
     search_deadline_s: float  # for all lenders of one search together
     webhooks: WebhookDesk
+    lender_callbacks: LenderCallbacks
     callbacks: PostgresCallbacks
     graph: PostgresGraph
     graphql_introspection: bool

@@ -16,6 +16,7 @@ from adapters.providers.directory import Configured, PostgresProviderDirectory
 from adapters.providers.opened import NOT_READY
 from adapters.providers.plugin import Plugin
 from adapters.providers.trial import ANYWHERE, Step, try_provider
+from adapters.webhooks.signature import without_callback_secrets
 from models.domain.errors import Conflict, Invalid, NotFound, Transient
 from models.domain.operations import Command
 from models.domain.provider import ProviderStatus, ProviderType
@@ -123,7 +124,7 @@ class ProviderDesk:
     ) -> StoredAnswer:
         """New credentials take over; raises Unacceptable, NotFound or Conflict."""
         record = await self._own(write.tenant_id, provider_id)
-        _refuse(_wrong(self._plugin_of(record).credentials, secrets, "credentials"))
+        _refuse(_wrong_credentials(self._plugin_of(record), secrets))
         return await self._records.rotate(write, provider_id, secrets, answer)
 
     async def remove(self, write: WriteKey, provider_id: str, answer: Answer) -> StoredAnswer:
@@ -191,7 +192,7 @@ class ProviderDesk:
     def _check(self, plugin: Plugin, draft: Draft) -> None:
         wrong = _wrong(plugin.config, draft.config, "config")
         if draft.credentials is not None:
-            wrong += _wrong(plugin.credentials, draft.credentials, "credentials")
+            wrong += _wrong_credentials(plugin, draft.credentials)
         try:
             check_url(draft.url, self._policy)
         except Invalid as error:
@@ -221,6 +222,15 @@ def _wrong(model: type[BaseModel], told: Mapping[str, object], where: str) -> li
             for each in found
         ]
     return []
+
+
+def _wrong_credentials(plugin: Plugin, told: Mapping[str, str]) -> list[Place]:
+    """The same for credentials, of which the adapter never sees what callbacks are signed with."""
+    try:
+        of_adapter = without_callback_secrets(told)
+    except ValueError:
+        return [(("credentials", "callback_secret"), "value_error")]
+    return _wrong(plugin.credentials, of_adapter, "credentials")
 
 
 def _known(place: tuple[int | str, ...], reason: str) -> tuple[int | str, ...]:

@@ -16,6 +16,7 @@ from adapters.providers.guard import Guarded
 from adapters.providers.pacing import Pace
 from adapters.providers.plugin import Opening, Plugin, utc_now
 from adapters.providers.provider_metrics import ProviderMetrics
+from adapters.webhooks.signature import without_callback_secrets
 from models.domain.offer import LoanTerms
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def open_provider(
     opening = Opening(
         provider_id=provider_id,
         config=_checked(plugin.config, config, "config"),
-        credentials=_checked(plugin.credentials, credentials, "credentials"),
+        credentials=_checked(plugin.credentials, _of_adapter(credentials), "credentials"),
         caller=ctx.caller(url, limits.deadline_s, limits.max_bytes).through(pace),
         rpc=ctx.rpc,
         terms_hash=ctx.terms_hash,
@@ -85,7 +86,15 @@ def check_provider(
 ) -> None:
     """That a provider could be opened with this; raises ProviderMisconfigured as opening does."""
     _checked(plugin.config, config, "config")
-    _checked(plugin.credentials, credentials, "credentials")
+    _checked(plugin.credentials, _of_adapter(credentials), "credentials")
+
+
+def _of_adapter(credentials: Mapping[str, str]) -> Mapping[str, object]:
+    """What the adapter is told: not what the lender signs its callbacks with."""
+    try:
+        return without_callback_secrets(credentials)
+    except ValueError as error:
+        raise ProviderMisconfigured("credentials.callback_secret", str(error)) from None
 
 
 def _checked(model: type[BaseModel], told: Mapping[str, object], where: str) -> BaseModel:

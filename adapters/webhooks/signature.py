@@ -23,6 +23,9 @@ CALLBACK_TIMESTAMP_INVALID: Final = "CALLBACK_TIMESTAMP_INVALID"
 
 DEFAULT_TOLERANCE_S: Final = 300  # the specification's advice; also bounds the clocks' difference
 
+# Among a lender's credentials: what it signs callbacks with, and what it did before.
+CREDENTIAL_NAMES: Final = ("callback_secret", "former_callback_secret")
+
 _ENCODED_AS: Final = "whsec_"
 _MIN_SECRET_BYTES: Final = 24  # the specification asks for 24 to 64 bytes
 _NEW_SECRET_BYTES: Final = 32
@@ -50,6 +53,21 @@ def decode_secret(text: str) -> bytes:
 def encode_secret(secret: bytes) -> str:
     """A secret as both sides write it: `whsec_<base64>`."""
     return _ENCODED_AS + base64.b64encode(secret).decode("ascii")
+
+
+def without_callback_secrets(credentials: Mapping[str, object]) -> dict[str, object]:
+    """A lender's credentials as its adapter knows them; ValueError for a secret that is none."""
+    for name in CREDENTIAL_NAMES:
+        if name in credentials:
+            decode_secret(str(credentials[name]))
+    return {name: told for name, told in credentials.items() if name not in CREDENTIAL_NAMES}
+
+
+def callback_secrets(credentials: Mapping[str, str]) -> tuple[bytes, ...]:
+    """What a lender signs with, from its credentials: the current secret first."""
+    return tuple(
+        decode_secret(credentials[each]) for each in CREDENTIAL_NAMES if each in credentials
+    )
 
 
 def new_secret() -> bytes:

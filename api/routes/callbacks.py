@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Request, Response
 from api.deps import CALLBACK_TOLERANCE_S, Wired, parse_callback, verify_callback
 from api.errors import Problem
 from api.schemas import wire
-from models.domain.errors import Invalid, NotFound
+from models.domain.errors import Invalid
 from models.domain.failpoints import failpoint
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ async def receive(
     body = await request.body()
     secrets = wired.callback_secrets.get(vendor)
     if secrets is None:
-        raise NotFound("VENDOR_UNKNOWN")
+        return await _from_lender(vendor, request, body, wired)
     try:
         verify_callback(secrets, request.headers, body, datetime.now(UTC))
     except Invalid as error:
@@ -58,4 +58,15 @@ async def receive(
         await wired.messages.tell_verification(stored.person, stored.callback)
         failpoint("callback.told")
         await wired.callbacks.delivered(vendor, stored)
+    return Response(status_code=204)
+
+
+async def _from_lender(vendor: str, request: Request, body: bytes, wired: Wired) -> Response:
+    try:
+        await wired.lender_callbacks.receive(vendor, request.headers, body, datetime.now(UTC))
+    except Invalid as error:
+        if error.code == "CALLBACK_MALFORMED":
+            raise
+        log.warning("callback_refused", vendor=vendor, code=error.code)
+        raise Problem(401, error.code, "The callback's signature is not valid.") from error
     return Response(status_code=204)

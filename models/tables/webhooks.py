@@ -115,4 +115,31 @@ class WebhookPositionRow(SQLModel, table=True):
     position: int = whole()
 
 
-__all__ = ["WebhookDeliveryRow", "WebhookLineRow", "WebhookPositionRow", "WebhookRow"]
+class LenderCallbackRow(SQLModel, table=True):
+    """A lender's signed message, kept once; `subject` is its quote, or empty for the lender itself.
+
+    `sender_sequence` grows with what the lender says of one subject.
+    """
+
+    __tablename__ = "lender_callbacks"
+    __table_args__ = (
+        sa.Index("lender_callbacks_by_subject", "tenant_id", "provider_id", "subject"),
+    )
+
+    tenant_id: str = text_key()
+    provider_id: str = text_key()
+    event_id: str = text_key()
+    type: str = text()
+    subject: str = text()
+    sender_sequence: int = whole()
+    outcome: str = text()
+    received_at: datetime = moment(default_now=True)
+
+
+__all__ = [
+    "LenderCallbackRow",
+    "WebhookDeliveryRow",
+    "WebhookLineRow",
+    "WebhookPositionRow",
+    "WebhookRow",
+]

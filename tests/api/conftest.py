@@ -32,7 +32,7 @@ from settings import Settings, TemporalSettings
 from tests.adapters.lenders import Directory
 from tests.api.events import RememberedEvents
 from tests.api.no_accounts import NoAccounts
-from tests.api.no_webhooks import NoWebhooks
+from tests.api.no_webhooks import NoLenderCallbacks, NoWebhooks
 
 UI_ORIGIN = "http://127.0.0.1:8233"
 FRIENDLY_ORIGIN = "https://app.example.org"
@@ -211,6 +211,7 @@ def app(
         offer_search=ConcurrentOfferSearch(Directory()),
         search_deadline_s=0.5,
         webhooks=NoWebhooks(),
+        lender_callbacks=NoLenderCallbacks(),
         callbacks=stands_for_all,
         graph=stands_for_all,
         graphql_introspection=True,

@@ -28,3 +28,10 @@ class NoWebhooks:
         raise NotFound("WEBHOOK_UNKNOWN")
 
     one = remove = rotate = pause = resume = page = redeliver = redeliver_all = test = _unknown
+
+
+class NoLenderCallbacks:
+    """Callbacks of a platform that no lender shares a secret with."""
+
+    async def receive(self, *_: Any) -> Any:
+        raise NotFound("VENDOR_UNKNOWN")

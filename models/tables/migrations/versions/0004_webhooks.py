@@ -21,6 +21,7 @@ GRANTS: Grants = {
     "webhooks": ("SELECT, INSERT, UPDATE", "", "SELECT"),
     "webhook_deliveries": ("SELECT, UPDATE", "", "SELECT, INSERT, UPDATE"),
     "webhook_lines": ("SELECT, INSERT, UPDATE, DELETE", "", "SELECT, INSERT, UPDATE"),
+    "lender_callbacks": ("SELECT, INSERT", "", ""),
     "webhook_position": ("", "", "SELECT, INSERT, UPDATE"),
 }
 CROSS_TENANT: CrossTenant = (
@@ -53,6 +54,7 @@ def upgrade() -> None:
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id"),
     )
+    _lender_callbacks()
     secure(GRANTS, CROSS_TENANT, DIRECTORY, SHARED)
 
 
@@ -112,6 +114,23 @@ def _deliveries() -> None:
         "webhook_deliveries_listed",
         "webhook_deliveries",
         ["tenant_id", "webhook_id", "delivery_id"],
+        unique=False,
+    )
+
+
+def _lender_callbacks() -> None:
+    op.create_table(
+        "lender_callbacks",
+        *_texts("tenant_id", "provider_id", "event_id", "type", "subject"),
+        sa.Column("sender_sequence", sa.BigInteger(), nullable=False),
+        _text("outcome"),
+        _moment("received_at", default=_NOW),
+        sa.PrimaryKeyConstraint("tenant_id", "provider_id", "event_id"),
+    )
+    op.create_index(
+        "lender_callbacks_by_subject",
+        "lender_callbacks",
+        ["tenant_id", "provider_id", "subject"],
         unique=False,
     )
 
