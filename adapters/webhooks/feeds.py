@@ -90,7 +90,11 @@ class Feed:
         else:
             del self._queues[waiting.line]
 
-    def kept(self, waiting: Waiting) -> None:
-        """The outcome is in the database, and with it the line of one that failed."""
+    def kept(self, waiting: Waiting, *, accepted: bool) -> None:
+        """The outcome is in the database, and with it the line of one that failed.
+
+        Not of one that was accepted: the next on its line may have failed while it was being kept.
+        """
         self.unkept -= 1
-        self._failing.discard(waiting.line)
+        if not accepted:
+            self._failing.discard(waiting.line)

@@ -130,7 +130,7 @@ class _Term:
         await self._records.keep([outcome for _, outcome in made])
         failpoint("webhook.kept")
         for feed, outcome in made:
-            feed.kept(outcome.waiting)
+            feed.kept(outcome.waiting, accepted=outcome.attempt.accepted)
         if any(not outcome.attempt.accepted for _, outcome in made):
             self._starter.look()
 
