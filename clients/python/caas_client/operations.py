@@ -11,6 +11,7 @@ from ._transport import AsyncTransport, Transport
 from .types import (
     AcceptBody,
     AcceptedAnswer,
+    AcceptOfferBody,
     AccountAnswer,
     AccountListAnswer,
     APIKeyAnswer,
@@ -22,8 +23,12 @@ from .types import (
     AskedAnswer,
     AssignBody,
     AssignedAnswer,
+    CredentialsBody,
     DecidedAnswer,
     DecisionBody,
+    DeliveryAnswer,
+    DeliveryListAnswer,
+    DeliveryStatus,
     GraphQLResponse,
     HandedOverAnswer,
     HandOverBody,
@@ -34,26 +39,48 @@ from .types import (
     InvitationListAnswer,
     InvitedAnswer,
     KeysAnswer,
+    KnownOfferAnswer,
     LoginBody,
     NewAPIKeyAnswer,
+    NewWebhookAnswer,
+    OfferHistoryAnswer,
+    OfferStatus,
     Payloads,
     ProfileAnswer,
+    ProviderAnswer,
+    ProviderBody,
+    ProviderChangeBody,
+    ProviderListAnswer,
+    ProviderStatus,
+    ProviderType,
     QuestionBody,
     Ready,
+    RedeliveredAnswer,
     RefreshBody,
     RegisterBody,
     RegisteredAnswer,
+    RejectBody,
+    RejectedAnswer,
     ReviewDetailAnswer,
     ReviewListAnswer,
     RotationBody,
+    SecretRotationBody,
     ServiceAccountAnswer,
     ServiceAccountBody,
     ServiceAccountListAnswer,
     StatusBody,
+    StatusHistoryAnswer,
     SubmittedAnswer,
     TenantBody,
     TokensAnswer,
+    TrialAnswer,
     VendorCallback,
+    WebhookAnswer,
+    WebhookBody,
+    WebhookListAnswer,
+    WebhookStatusBody,
+    WebhookTestAnswer,
+    WebhookTestBody,
     WithdrawBody,
     WithdrawnAnswer,
 )
@@ -885,6 +912,158 @@ class AsyncHealth:
         await self._transport.ask("GET", "/metrics")
 
 
+class Offers:
+    """Operations of `offers`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def history(
+        self,
+        *,
+        status: OfferStatus | None = None,
+        provider_id: str | None = None,
+        application_id: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> OfferHistoryAnswer:
+        """List offers.
+
+        Every offer ever made, of every status, the newest first: your own, or, for
+        integrators and staff, your tenant's.
+        """
+        answer: OfferHistoryAnswer = self._transport.ask(
+            "GET",
+            "/api/v1/offers/history",
+            query={
+                "status": status,
+                "provider_id": provider_id,
+                "application_id": application_id,
+                "limit": limit,
+                "after": after,
+            },
+        )
+        return answer
+
+    def show(self, offer_id: str) -> KnownOfferAnswer:
+        """Show an offer.
+
+        An offer with the terms that its lender signs and the contract pays by.
+        """
+        answer: KnownOfferAnswer = self._transport.ask(
+            "GET", f"/api/v1/offers/{self._transport.quoted(offer_id)}"
+        )
+        return answer
+
+    def accept(
+        self, offer_id: str, body: AcceptOfferBody, *, idempotency_key: str | None = None
+    ) -> AcceptedAnswer:
+        """Accept this offer.
+
+        Accept an offer with the borrower's EIP-712 signature over exactly its terms.
+        """
+        answer: AcceptedAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/offers/{self._transport.quoted(offer_id)}/accept",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def reject(
+        self, offer_id: str, body: RejectBody, *, idempotency_key: str | None = None
+    ) -> RejectedAnswer:
+        """Reject an offer.
+
+        Say no to an open offer; the others stand, and the application goes on.
+        """
+        answer: RejectedAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/offers/{self._transport.quoted(offer_id)}/reject",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+
+class AsyncOffers:
+    """Operations of `offers`."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def history(
+        self,
+        *,
+        status: OfferStatus | None = None,
+        provider_id: str | None = None,
+        application_id: str | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> OfferHistoryAnswer:
+        """List offers.
+
+        Every offer ever made, of every status, the newest first: your own, or, for
+        integrators and staff, your tenant's.
+        """
+        answer: OfferHistoryAnswer = await self._transport.ask(
+            "GET",
+            "/api/v1/offers/history",
+            query={
+                "status": status,
+                "provider_id": provider_id,
+                "application_id": application_id,
+                "limit": limit,
+                "after": after,
+            },
+        )
+        return answer
+
+    async def show(self, offer_id: str) -> KnownOfferAnswer:
+        """Show an offer.
+
+        An offer with the terms that its lender signs and the contract pays by.
+        """
+        answer: KnownOfferAnswer = await self._transport.ask(
+            "GET", f"/api/v1/offers/{self._transport.quoted(offer_id)}"
+        )
+        return answer
+
+    async def accept(
+        self, offer_id: str, body: AcceptOfferBody, *, idempotency_key: str | None = None
+    ) -> AcceptedAnswer:
+        """Accept this offer.
+
+        Accept an offer with the borrower's EIP-712 signature over exactly its terms.
+        """
+        answer: AcceptedAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/offers/{self._transport.quoted(offer_id)}/accept",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def reject(
+        self, offer_id: str, body: RejectBody, *, idempotency_key: str | None = None
+    ) -> RejectedAnswer:
+        """Reject an offer.
+
+        Say no to an open offer; the others stand, and the application goes on.
+        """
+        answer: RejectedAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/offers/{self._transport.quoted(offer_id)}/reject",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+
 class Operators:
     """Operations of `operators`."""
 
@@ -928,6 +1107,244 @@ class AsyncOperators:
         Encrypt payloads under your tenant's key, as the Web UI does for signals it sends.
         """
         answer: Payloads = await self._transport.ask("POST", "/codec/encode", body=body)
+        return answer
+
+
+class Providers:
+    """Operations of `providers`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def page(
+        self,
+        *,
+        type: ProviderType | None = None,
+        status: ProviderStatus | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> ProviderListAnswer:
+        """List providers.
+
+        Whom you may borrow from: your tenant's providers, the platform's, and configured
+        ones.
+        """
+        answer: ProviderListAnswer = self._transport.ask(
+            "GET",
+            "/api/v1/providers",
+            query={"type": type, "status": status, "limit": limit, "after": after},
+        )
+        return answer
+
+    def register(self, body: ProviderBody, *, idempotency_key: str | None = None) -> ProviderAnswer:
+        """Register a provider of your tenant's; a platform administrator's is every
+        tenant's.
+        """
+        answer: ProviderAnswer = self._transport.ask(
+            "POST",
+            "/api/v1/providers",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def show(self, provider_id: str) -> ProviderAnswer:
+        """Show a provider.
+
+        A provider and how it fares; a removed one stays readable. Never its credentials.
+        """
+        answer: ProviderAnswer = self._transport.ask(
+            "GET", f"/api/v1/providers/{self._transport.quoted(provider_id)}"
+        )
+        return answer
+
+    def change(
+        self, provider_id: str, body: ProviderChangeBody, *, idempotency_key: str | None = None
+    ) -> ProviderAnswer:
+        """Change a provider as a whole, from the version you have read."""
+        answer: ProviderAnswer = self._transport.ask(
+            "PUT",
+            f"/api/v1/providers/{self._transport.quoted(provider_id)}",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def remove(self, provider_id: str, *, idempotency_key: str | None = None) -> ProviderAnswer:
+        """Remove a provider.
+
+        Ask a provider for no more offers; what it has offered and lent stays on record.
+        """
+        answer: ProviderAnswer = self._transport.ask(
+            "DELETE",
+            f"/api/v1/providers/{self._transport.quoted(provider_id)}",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def status_history(self, provider_id: str) -> StatusHistoryAnswer:
+        """Show how a provider fared.
+
+        Every change of a provider's status: from what to what, when, why, and by whom.
+        """
+        answer: StatusHistoryAnswer = self._transport.ask(
+            "GET", f"/api/v1/providers/{self._transport.quoted(provider_id)}/status-history"
+        )
+        return answer
+
+    def rotate(
+        self, provider_id: str, body: CredentialsBody, *, idempotency_key: str | None = None
+    ) -> ProviderAnswer:
+        """Rotate a provider's credentials.
+
+        Replace a provider's credentials; in two seconds every process of ours uses the
+        new ones.
+        """
+        answer: ProviderAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/providers/{self._transport.quoted(provider_id)}/credentials",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def test(self, provider_id: str, *, idempotency_key: str | None = None) -> TrialAnswer:
+        """Try a provider.
+
+        Resolve its name, reach it, authenticate, ask for its status; no quote is asked
+        for.
+        """
+        answer: TrialAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/providers/{self._transport.quoted(provider_id)}/test",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+
+class AsyncProviders:
+    """Operations of `providers`."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def page(
+        self,
+        *,
+        type: ProviderType | None = None,
+        status: ProviderStatus | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> ProviderListAnswer:
+        """List providers.
+
+        Whom you may borrow from: your tenant's providers, the platform's, and configured
+        ones.
+        """
+        answer: ProviderListAnswer = await self._transport.ask(
+            "GET",
+            "/api/v1/providers",
+            query={"type": type, "status": status, "limit": limit, "after": after},
+        )
+        return answer
+
+    async def register(
+        self, body: ProviderBody, *, idempotency_key: str | None = None
+    ) -> ProviderAnswer:
+        """Register a provider of your tenant's; a platform administrator's is every
+        tenant's.
+        """
+        answer: ProviderAnswer = await self._transport.ask(
+            "POST",
+            "/api/v1/providers",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def show(self, provider_id: str) -> ProviderAnswer:
+        """Show a provider.
+
+        A provider and how it fares; a removed one stays readable. Never its credentials.
+        """
+        answer: ProviderAnswer = await self._transport.ask(
+            "GET", f"/api/v1/providers/{self._transport.quoted(provider_id)}"
+        )
+        return answer
+
+    async def change(
+        self, provider_id: str, body: ProviderChangeBody, *, idempotency_key: str | None = None
+    ) -> ProviderAnswer:
+        """Change a provider as a whole, from the version you have read."""
+        answer: ProviderAnswer = await self._transport.ask(
+            "PUT",
+            f"/api/v1/providers/{self._transport.quoted(provider_id)}",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def remove(
+        self, provider_id: str, *, idempotency_key: str | None = None
+    ) -> ProviderAnswer:
+        """Remove a provider.
+
+        Ask a provider for no more offers; what it has offered and lent stays on record.
+        """
+        answer: ProviderAnswer = await self._transport.ask(
+            "DELETE",
+            f"/api/v1/providers/{self._transport.quoted(provider_id)}",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def status_history(self, provider_id: str) -> StatusHistoryAnswer:
+        """Show how a provider fared.
+
+        Every change of a provider's status: from what to what, when, why, and by whom.
+        """
+        answer: StatusHistoryAnswer = await self._transport.ask(
+            "GET", f"/api/v1/providers/{self._transport.quoted(provider_id)}/status-history"
+        )
+        return answer
+
+    async def rotate(
+        self, provider_id: str, body: CredentialsBody, *, idempotency_key: str | None = None
+    ) -> ProviderAnswer:
+        """Rotate a provider's credentials.
+
+        Replace a provider's credentials; in two seconds every process of ours uses the
+        new ones.
+        """
+        answer: ProviderAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/providers/{self._transport.quoted(provider_id)}/credentials",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def test(self, provider_id: str, *, idempotency_key: str | None = None) -> TrialAnswer:
+        """Try a provider.
+
+        Resolve its name, reach it, authenticate, ask for its status; no quote is asked
+        for.
+        """
+        answer: TrialAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/providers/{self._transport.quoted(provider_id)}/test",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
         return answer
 
 
@@ -1075,6 +1492,350 @@ class AsyncReviews:
         return answer
 
 
+class Webhooks:
+    """Operations of `webhooks`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def webhooks(self) -> WebhookListAnswer:
+        """List webhooks.
+
+        Your tenant's webhooks, the newest first; their secrets are never shown again.
+        """
+        answer: WebhookListAnswer = self._transport.ask("GET", "/api/v1/webhooks")
+        return answer
+
+    def register(
+        self, body: WebhookBody, *, idempotency_key: str | None = None
+    ) -> NewWebhookAnswer:
+        """Register a webhook.
+
+        Have an address told of your tenant's events from now on, as far as you may see
+        them.
+        """
+        answer: NewWebhookAnswer = self._transport.ask(
+            "POST",
+            "/api/v1/webhooks",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def test(
+        self, body: WebhookTestBody, *, idempotency_key: str | None = None
+    ) -> WebhookTestAnswer:
+        """Test a webhook.
+
+        Send a test event (`webhook.test`) to a webhook of yours, now, and tell what came
+        back.
+        """
+        answer: WebhookTestAnswer = self._transport.ask(
+            "POST",
+            "/api/v1/webhooks/test",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def show(self, id: str) -> WebhookAnswer:
+        """Show a webhook.
+
+        A webhook, removed ones among them, without its secrets.
+        """
+        answer: WebhookAnswer = self._transport.ask(
+            "GET", f"/api/v1/webhooks/{self._transport.quoted(id)}"
+        )
+        return answer
+
+    def register_for_provider(
+        self, id: str, body: WebhookBody, *, idempotency_key: str | None = None
+    ) -> NewWebhookAnswer:
+        """Register a webhook for a provider's events.
+
+        As `POST /api/v1/webhooks`, for what concerns one provider: its offers and its
+        status.
+        """
+        answer: NewWebhookAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def remove(self, id: str, *, idempotency_key: str | None = None) -> WebhookAnswer:
+        """Remove a webhook.
+
+        Tell it of nothing any more. Its secrets are destroyed; what waited is
+        dead-lettered.
+        """
+        answer: WebhookAnswer = self._transport.ask(
+            "DELETE",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def rotate(
+        self, id: str, body: SecretRotationBody, *, idempotency_key: str | None = None
+    ) -> NewWebhookAnswer:
+        """Rotate a webhook's secret.
+
+        Make a new secret. For the overlap you name, each message bears both secrets'
+        signatures.
+        """
+        answer: NewWebhookAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}/rotation",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def set_status(
+        self, id: str, body: WebhookStatusBody, *, idempotency_key: str | None = None
+    ) -> WebhookAnswer:
+        """Pause a webhook, or resume it.
+
+        Let events wait, or tell of them again, in their order.
+        """
+        answer: WebhookAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}/status",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def deliveries(
+        self,
+        id: str,
+        *,
+        status: DeliveryStatus | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> DeliveryListAnswer:
+        """List a webhook's deliveries.
+
+        What a webhook was told, and was not, the newest first; `dead_lettered` needs
+        somebody.
+        """
+        answer: DeliveryListAnswer = self._transport.ask(
+            "GET",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}/deliveries",
+            query={"status": status, "limit": limit, "after": after},
+        )
+        return answer
+
+    def redeliver(
+        self, id: str, delivery_id: str, *, idempotency_key: str | None = None
+    ) -> DeliveryAnswer:
+        """Deliver an event again.
+
+        Tell of an event again, under the same id, whatever became of it before.
+        """
+        answer: DeliveryAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}/deliveries/{self._transport.quoted(delivery_id)}/redelivery",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    def redeliver_all(self, id: str, *, idempotency_key: str | None = None) -> RedeliveredAnswer:
+        """Deliver again all that was dead-lettered.
+
+        Tell again of all that was given up, in order along each key, under the same ids.
+        """
+        answer: RedeliveredAnswer = self._transport.ask(
+            "POST",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}/redelivery",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+
+class AsyncWebhooks:
+    """Operations of `webhooks`."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def webhooks(self) -> WebhookListAnswer:
+        """List webhooks.
+
+        Your tenant's webhooks, the newest first; their secrets are never shown again.
+        """
+        answer: WebhookListAnswer = await self._transport.ask("GET", "/api/v1/webhooks")
+        return answer
+
+    async def register(
+        self, body: WebhookBody, *, idempotency_key: str | None = None
+    ) -> NewWebhookAnswer:
+        """Register a webhook.
+
+        Have an address told of your tenant's events from now on, as far as you may see
+        them.
+        """
+        answer: NewWebhookAnswer = await self._transport.ask(
+            "POST",
+            "/api/v1/webhooks",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def test(
+        self, body: WebhookTestBody, *, idempotency_key: str | None = None
+    ) -> WebhookTestAnswer:
+        """Test a webhook.
+
+        Send a test event (`webhook.test`) to a webhook of yours, now, and tell what came
+        back.
+        """
+        answer: WebhookTestAnswer = await self._transport.ask(
+            "POST",
+            "/api/v1/webhooks/test",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def show(self, id: str) -> WebhookAnswer:
+        """Show a webhook.
+
+        A webhook, removed ones among them, without its secrets.
+        """
+        answer: WebhookAnswer = await self._transport.ask(
+            "GET", f"/api/v1/webhooks/{self._transport.quoted(id)}"
+        )
+        return answer
+
+    async def register_for_provider(
+        self, id: str, body: WebhookBody, *, idempotency_key: str | None = None
+    ) -> NewWebhookAnswer:
+        """Register a webhook for a provider's events.
+
+        As `POST /api/v1/webhooks`, for what concerns one provider: its offers and its
+        status.
+        """
+        answer: NewWebhookAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def remove(self, id: str, *, idempotency_key: str | None = None) -> WebhookAnswer:
+        """Remove a webhook.
+
+        Tell it of nothing any more. Its secrets are destroyed; what waited is
+        dead-lettered.
+        """
+        answer: WebhookAnswer = await self._transport.ask(
+            "DELETE",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def rotate(
+        self, id: str, body: SecretRotationBody, *, idempotency_key: str | None = None
+    ) -> NewWebhookAnswer:
+        """Rotate a webhook's secret.
+
+        Make a new secret. For the overlap you name, each message bears both secrets'
+        signatures.
+        """
+        answer: NewWebhookAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}/rotation",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def set_status(
+        self, id: str, body: WebhookStatusBody, *, idempotency_key: str | None = None
+    ) -> WebhookAnswer:
+        """Pause a webhook, or resume it.
+
+        Let events wait, or tell of them again, in their order.
+        """
+        answer: WebhookAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}/status",
+            body=body,
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def deliveries(
+        self,
+        id: str,
+        *,
+        status: DeliveryStatus | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> DeliveryListAnswer:
+        """List a webhook's deliveries.
+
+        What a webhook was told, and was not, the newest first; `dead_lettered` needs
+        somebody.
+        """
+        answer: DeliveryListAnswer = await self._transport.ask(
+            "GET",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}/deliveries",
+            query={"status": status, "limit": limit, "after": after},
+        )
+        return answer
+
+    async def redeliver(
+        self, id: str, delivery_id: str, *, idempotency_key: str | None = None
+    ) -> DeliveryAnswer:
+        """Deliver an event again.
+
+        Tell of an event again, under the same id, whatever became of it before.
+        """
+        answer: DeliveryAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}/deliveries/{self._transport.quoted(delivery_id)}/redelivery",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+    async def redeliver_all(
+        self, id: str, *, idempotency_key: str | None = None
+    ) -> RedeliveredAnswer:
+        """Deliver again all that was dead-lettered.
+
+        Tell again of all that was given up, in order along each key, under the same ids.
+        """
+        answer: RedeliveredAnswer = await self._transport.ask(
+            "POST",
+            f"/api/v1/webhooks/{self._transport.quoted(id)}/redelivery",
+            header={"Idempotency-Key": idempotency_key},
+            write=True,
+        )
+        return answer
+
+
 class Operations:
     """All operations by subject; each call waits."""
 
@@ -1085,8 +1846,11 @@ class Operations:
         self.callbacks = Callbacks(transport)
         self.graphql = Graphql(transport)
         self.health = Health(transport)
+        self.offers = Offers(transport)
         self.operators = Operators(transport)
+        self.providers = Providers(transport)
         self.reviews = Reviews(transport)
+        self.webhooks = Webhooks(transport)
 
 
 class AsyncOperations:
@@ -1099,5 +1863,8 @@ class AsyncOperations:
         self.callbacks = AsyncCallbacks(transport)
         self.graphql = AsyncGraphql(transport)
         self.health = AsyncHealth(transport)
+        self.offers = AsyncOffers(transport)
         self.operators = AsyncOperators(transport)
+        self.providers = AsyncProviders(transport)
         self.reviews = AsyncReviews(transport)
+        self.webhooks = AsyncWebhooks(transport)

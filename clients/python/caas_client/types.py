@@ -56,8 +56,36 @@ class AcceptBody(TypedDict):
     What is signed is described, with an example, at the head of this document.
     """
 
+    terms_hash: str
+    """The offer's `terms_hash`: 32 bytes in lower-case 0x hex."""
+
+    borrower: str
+    """The application's wallet, which signs: 20 bytes in 0x hex, any case."""
+
+    nonce: str
+    """Any number this wallet has not used with the contract yet, 0 to 2^256 - 1, in decimal
+    digits; a random one does. A text, because JSON numbers lose digits.
+    """
+
+    deadline: int
+    """Last moment at which the acceptance may be used on chain, Unix seconds: at least 5
+    minutes ahead, an hour is usual.
+    """
+
+    signature: str
+    """The `Acceptance` signature: r, s and v, 65 bytes in 0x hex; s in the lower half of the
+    order, v 27 or 28.
+    """
+
     offer_id: str
     """The `offer_id` of an open offer of this application."""
+
+
+class AcceptOfferBody(TypedDict):
+    """The acceptance of the offer that the path names: the borrower's EIP-712 signature.
+
+    What is signed is described, with an example, at the head of this document.
+    """
 
     terms_hash: str
     """The offer's `terms_hash`: 32 bytes in lower-case 0x hex."""
@@ -144,6 +172,28 @@ class AnswerBody(TypedDict):
 
     text: str
     """1 to 4000 characters; sealed under the person's own key."""
+
+
+class AppetiteBody(TypedDict):
+    """Which loans the provider is asked for; narrower than its adapter allows, never wider."""
+
+    countries: NotRequired[list[str] | None]
+    """Of residence; null: the adapter's."""
+
+    currencies: NotRequired[list[str] | None]
+    """ISO 4217; null: the adapter's."""
+
+    min_amount_minor: NotRequired[int | None]
+    """In minor units of the loan's currency, included."""
+
+    max_amount_minor: NotRequired[int | None]
+    """In minor units of the loan's currency, included."""
+
+    min_term_months: NotRequired[int | None]
+    """Months, included."""
+
+    max_term_months: NotRequired[int | None]
+    """Months, included."""
 
 
 class ApplicantBody(TypedDict):
@@ -343,6 +393,47 @@ class AssignedAnswer(TypedDict):
     """Who decides."""
 
 
+class CredentialsAnswer(TypedDict):
+    """What is told of credentials."""
+
+    fields: list[str]
+    """Which there are, by name."""
+
+    version: int
+    """Grows with each rotation."""
+
+    rotated_at: str
+    """Since when these are used (RFC 3339)."""
+
+
+class CredentialsBody(TypedDict):
+    """New credentials; the earlier ones end after an overlap."""
+
+    credentials: dict[str, str]
+    """What the adapter authenticates with, by the names it gives them. Kept sealed, and
+    never answered.
+    """
+
+
+class CriteriaBody(TypedDict):
+    """A loan that somebody asks about before applying."""
+
+    amount_minor: int
+    """Amount in minor units of `currency`."""
+
+    currency: Literal["USD", "EUR"]
+    """ISO 4217. 422 `CURRENCY_NOT_SETTLED` where no token pays it out."""
+
+    term_months: int
+    """Months over which it is to be repaid."""
+
+    jurisdiction: str
+    """Country of residence: ISO 3166-1 alpha-2, in capitals."""
+
+    wallet: str
+    """The account to be paid: 20 bytes in 0x hex, in any case. Not proved."""
+
+
 class DecidedAnswer(TypedDict):
     """The decision is on record."""
 
@@ -370,6 +461,65 @@ class DecisionBody(TypedDict):
     """Why, in your own words, for the audit trail: 1 to 200 characters."""
 
 
+class DeliveryAnswer(TypedDict):
+    """One event for one webhook."""
+
+    delivery_id: str
+    """`dlv_` and 32 hexadecimal digits."""
+
+    webhook_id: str
+    """The webhook."""
+
+    key: str
+    """What the event is about: along it, events are told in order."""
+
+    event_id: str
+    """The event's id, and every attempt's `webhook-id`."""
+
+    type: str
+    """The event's type."""
+
+    status: DeliveryStatus
+    """`pending`: it waits for its turn or for another attempt; `delivered`; `dead_lettered`:
+    it was given up.
+    """
+
+    attempts: int
+    """How often it was attempted, since it was last redelivered."""
+
+    last_status: int | None
+    """The last status answered; null: none was."""
+
+    last_reason: str | None
+    """Why the last attempt does not count, or `REMOVED`; null if it does."""
+
+    last_ms: int | None
+    """How long the last attempt took, in milliseconds."""
+
+    created_at: str
+    """When the event was taken up (RFC 3339)."""
+
+    settled_at: str | None
+    """When it was delivered or given up (RFC 3339); null while it is pending."""
+
+    owner: str
+    """Who registered the webhook, and has to look after it."""
+
+
+class DeliveryListAnswer(TypedDict):
+    """A page of deliveries."""
+
+    deliveries: list[DeliveryAnswer]
+    """The newest first."""
+
+    next: str | None
+    """What to name in `after` for the next page; null: none."""
+
+
+# What became of one event for one webhook.
+DeliveryStatus = Literal["pending", "delivered", "dead_lettered"]
+
+
 class DocumentBody(TypedDict):
     """A government document, examined by the identity vendor."""
 
@@ -391,6 +541,52 @@ class FinancesBody(TypedDict):
 
     employment_months: int
     """Whole months in the present employment; 0 without one."""
+
+
+class FoundOfferAnswer(TypedDict):
+    """An offer of a search. `GET /api/v1/offers/{offer_id}` shows the terms of a binding
+    one.
+    """
+
+    offer_id: str | None
+    """`off_` and 32 hexadecimal digits; null for an indicative offer, which nobody can
+    accept: apply to get binding ones.
+    """
+
+    provider_id: str
+    """The lender."""
+
+    amount_minor: int
+    """Amount paid out in minor units of `currency`."""
+
+    currency: str
+    """ISO 4217."""
+
+    term_months: int
+    """Months over which it is repaid."""
+
+    nominal_rate_bps: int
+    """Nominal annual rate in basis points."""
+
+    apr_bps: int
+    """Annual percentage rate, fees included, in basis points (1250 is 12.50 %)."""
+
+    fee_minor: int
+    """Fee in minor units, contained in the total."""
+
+    monthly_payment_minor: int
+    """Monthly instalment in minor units."""
+
+    total_repayable_minor: int
+    """Sum of all that is repaid, in minor units."""
+
+    total_cost_minor: int
+    """What the credit costs over its term, fees included: `total_repayable_minor` less
+    `amount_minor`.
+    """
+
+    expires_at: str
+    """Until when the lender stands by it (RFC 3339)."""
 
 
 class GraphQLResponse(TypedDict):
@@ -590,6 +786,89 @@ class KeysAnswer(TypedDict):
     """Public keys, those that will sign soon among them."""
 
 
+class KnownOfferAnswer(TypedDict):
+    """An offer with what it belongs to."""
+
+    offer_id: str
+    """`off_` and 32 hexadecimal digits."""
+
+    provider_id: str
+    """The lender."""
+
+    status: str
+    """`open`, `accepted`, `rejected`, `replaced`, `expired` or `withdrawn`."""
+
+    amount_minor: int
+    """Amount paid out in minor units of `currency`."""
+
+    currency: str
+    """ISO 4217."""
+
+    term_months: int
+    """Months over which it is repaid."""
+
+    nominal_rate_bps: int
+    """Nominal annual rate in basis points."""
+
+    apr_bps: int
+    """Annual percentage rate, fees included, in basis points (1250 is 12.50 %)."""
+
+    fee_minor: int
+    """Fee in minor units, contained in the total."""
+
+    monthly_payment_minor: int
+    """Monthly instalment in minor units."""
+
+    total_repayable_minor: int
+    """Sum of all that is repaid, in minor units."""
+
+    total_cost_minor: int
+    """What the credit costs: `total_repayable_minor` less `amount_minor`."""
+
+    terms_hash: str
+    """EIP-712 struct hash of `terms`, 32 bytes in 0x hex."""
+
+    terms: TermsAnswer
+    """What the lender signs and the contract pays by."""
+
+    chain_id: int
+    """`chainId` of the EIP-712 domain to sign for."""
+
+    aggregator: str
+    """`verifyingContract` of the EIP-712 domain to sign for, checksummed (EIP-55)."""
+
+    expires_at: str
+    """Until when it may be accepted (RFC 3339)."""
+
+    application_id: str
+    """The application it was made for."""
+
+    round: int
+    """Which search of the application found it, from 1."""
+
+    created_at: str
+    """When it was recorded (RFC 3339)."""
+
+
+class LimitsBody(TypedDict):
+    """How hard each of our processes asks it; gentler than its adapter allows, never harder."""
+
+    requests_per_s: NotRequired[float | None]
+    """Requests a second."""
+
+    burst: NotRequired[int | None]
+    """Requests at once after a pause."""
+
+    concurrency: NotRequired[int | None]
+    """Requests under way at a time."""
+
+    deadline_s: NotRequired[float | None]
+    """Seconds for one call."""
+
+    max_bytes: NotRequired[int | None]
+    """Bytes of one answer."""
+
+
 class Links(TypedDict):
     """Where to go from here."""
 
@@ -681,6 +960,45 @@ class NewAPIKeyAnswer(TypedDict):
     """Send it as `Authorization: Bearer …`. Told once."""
 
 
+class NewWebhookAnswer(TypedDict):
+    """A webhook with its secret, which is told once."""
+
+    webhook_id: str
+    """`whk_` and 32 hexadecimal digits."""
+
+    provider_id: str | None
+    """The provider whose events it is told of; null: all of your tenant's."""
+
+    url: str
+    """Where it is told."""
+
+    event_types: list[str] | None
+    """Which types; null: all you may see."""
+
+    description: str
+    """What it was said to be for."""
+
+    status: WebhookStatus
+    """`active`; `paused`: events wait; `disabled`: it answered 410 Gone, and events pass it
+    by until it is resumed; `removed`.
+    """
+
+    status_reason: str | None
+    """Why it is disabled; else null."""
+
+    former_secret_until: str | None
+    """Until when the secret before this one signs, too; null: it was never rotated."""
+
+    created_by: str
+    """Who registered it, and looks after what it is not told."""
+
+    created_at: str
+    """When it was registered (RFC 3339)."""
+
+    secret: str
+    """`whsec_` and base64: what is decoded is the key of the HMAC-SHA256 that signs."""
+
+
 class NoticeAnswer(TypedDict):
     """The notice an applicant is owed after an adverse action."""
 
@@ -712,7 +1030,7 @@ class OfferAnswer(TypedDict):
     """The lender."""
 
     status: str
-    """`open`, `accepted`, `expired` or `withdrawn`."""
+    """`open`, `accepted`, `rejected`, `replaced`, `expired` or `withdrawn`."""
 
     amount_minor: int
     """Amount paid out in minor units of `currency`."""
@@ -755,6 +1073,20 @@ class OfferAnswer(TypedDict):
 
     expires_at: str
     """Until when it may be accepted (RFC 3339)."""
+
+
+class OfferHistoryAnswer(TypedDict):
+    """A page of offers, the newest first."""
+
+    offers: list[KnownOfferAnswer]
+    """Offers of every status."""
+
+    next: str | None
+    """Give it as `after` to get the next page; null on the last one."""
+
+
+# Open until accepted, rejected, replaced or expired, or until its application ends.
+OfferStatus = Literal["open", "accepted", "expired", "withdrawn", "rejected", "replaced"]
 
 
 class Payloads(TypedDict):
@@ -830,6 +1162,160 @@ class ProfileAnswer(TypedDict):
     """What you are called; null for accounts kept elsewhere."""
 
 
+class ProviderAnswer(TypedDict):
+    """A provider of credit.
+
+    Where it is reached and what its adapter is told is shown to those whose it is.
+    """
+
+    provider_id: str
+    """`prv_` and 32 hexadecimal digits, or a configured name."""
+
+    name: str
+    """For people."""
+
+    type: ProviderType
+    """`TRADITIONAL`, `FINTECH` or `DEFI`."""
+
+    adapter: str
+    """The adapter that speaks its protocol."""
+
+    source: Source
+    """`tenant`: yours; `platform`: every tenant's; `configuration`: every tenant's, and not
+    changed by the API.
+    """
+
+    status: ProviderStatus
+    """`ACTIVE`: asked for offers; `INACTIVE`: does not answer well; `MAINTENANCE`: taken out
+    on purpose.
+    """
+
+    status_reason: str
+    """Why, as a code."""
+
+    status_set_by: SetBy
+    """`checker`, `lender` or `person`."""
+
+    status_since: str | None
+    """Since when (RFC 3339); null: not checked."""
+
+    checked_at: str | None
+    """When it was last checked (RFC 3339)."""
+
+    latency_ms: int | None
+    """How long that took, in milliseconds."""
+
+    url: str | None
+    """Where its interface is; null where it is not yours."""
+
+    config: dict[str, Any] | None
+    """What its adapter is told; null likewise."""
+
+    appetite: dict[str, Any]
+    """What narrows the loans it is asked for."""
+
+    limits: dict[str, Any]
+    """What tempers how hard it is asked."""
+
+    metadata: dict[str, Any] | None
+    """Yours; null where it is not yours."""
+
+    credentials: CredentialsAnswer | None
+    """What is told of them; null without any, or where it is not yours."""
+
+    version: int
+    """Name it when you change the provider."""
+
+    created_at: str | None
+    """When (RFC 3339); null: configured."""
+
+    updated_at: str | None
+    """When (RFC 3339); null: configured."""
+
+    removed_at: str | None
+    """When it was removed (RFC 3339), or null."""
+
+
+class ProviderBody(TypedDict):
+    """A provider that your tenant borrows from."""
+
+    name: str
+    """For people, 1 to 200 characters."""
+
+    url: str
+    """Where its interface is: https, and a public address."""
+
+    config: NotRequired[dict[str, Any]]
+    """What the adapter is told, and may be shown."""
+
+    appetite: NotRequired[AppetiteBody]
+    """Which loans it is asked for."""
+
+    limits: NotRequired[LimitsBody]
+    """How hard it is asked."""
+
+    metadata: NotRequired[dict[str, Any]]
+    """Yours to use; nothing of ours reads it. No personal data."""
+
+    credentials: NotRequired[dict[str, str] | None]
+    """Sealed and never answered; null: none yet, or unchanged."""
+
+    adapter: str
+    """The adapter that speaks its protocol, as `bank-rest`; for good."""
+
+
+class ProviderChangeBody(TypedDict):
+    """The provider as it is to be, as a whole; only credentials stay when they are left out."""
+
+    name: str
+    """For people, 1 to 200 characters."""
+
+    url: str
+    """Where its interface is: https, and a public address."""
+
+    config: NotRequired[dict[str, Any]]
+    """What the adapter is told, and may be shown."""
+
+    appetite: NotRequired[AppetiteBody]
+    """Which loans it is asked for."""
+
+    limits: NotRequired[LimitsBody]
+    """How hard it is asked."""
+
+    metadata: NotRequired[dict[str, Any]]
+    """Yours to use; nothing of ours reads it. No personal data."""
+
+    credentials: NotRequired[dict[str, str] | None]
+    """Sealed and never answered; null: none yet, or unchanged."""
+
+    version: int
+    """The version this was made from."""
+
+    status: NotRequired[Literal["ACTIVE", "MAINTENANCE"] | None]
+    """`MAINTENANCE` takes it out until you bring it back by `ACTIVE`; null: as it is.
+    `INACTIVE` is set by checks alone.
+    """
+
+
+class ProviderListAnswer(TypedDict):
+    """A page of providers."""
+
+    providers: list[ProviderAnswer]
+    """Registered ones, the newest first, then configured ones."""
+
+    next: str | None
+    """Give it as `after` to get the next page; null on the last one."""
+
+
+# ACTIVE is asked for offers; INACTIVE does not answer; MAINTENANCE was taken out on purpose.
+# What a provider has already offered is honoured in every status.
+ProviderStatus = Literal["ACTIVE", "INACTIVE", "MAINTENANCE"]
+
+
+# What a provider is, in the specification's words.
+ProviderType = Literal["TRADITIONAL", "FINTECH", "DEFI"]
+
+
 class QuestionBody(TypedDict):
     """A GraphQL request; a list of them (a batch) is not read."""
 
@@ -844,6 +1330,10 @@ class QuestionBody(TypedDict):
 
     extensions: NotRequired[dict[str, Any] | None]
     """Read by nobody here; clients send it."""
+
+
+# What an applicant wants to have least of; ties are broken by APR, then by total cost.
+Ranking = Literal["apr", "total_cost", "monthly_payment"]
 
 
 class Ready(TypedDict):
@@ -876,6 +1366,16 @@ class ReasonAnswer(TypedDict):
 
     text: str
     """In words for the applicant; may change."""
+
+
+class RedeliveredAnswer(TypedDict):
+    """What will be told again."""
+
+    webhook_id: str
+    """The webhook."""
+
+    count: int
+    """How many dead-lettered deliveries: at most 10,000 at a time."""
 
 
 class RefreshBody(TypedDict):
@@ -917,6 +1417,31 @@ class RegisteredAnswer(TypedDict):
 
     roles: list[Role]
     """What the account may be."""
+
+
+class RejectBody(TypedDict):
+    """An applicant's no to an offer."""
+
+    reason: NotRequired[RejectionReason | None]
+    """Why: `too_expensive`, `terms_unsuitable`, `other_lender`, `no_longer_needed`, `other`.
+    Recorded.
+    """
+
+
+class RejectedAnswer(TypedDict):
+    """The offer is rejected."""
+
+    offer_id: str
+    """The offer."""
+
+    status: str
+    """`rejected`."""
+
+
+# Why an applicant does not want an offer.
+RejectionReason = Literal[
+    "too_expensive", "terms_unsuitable", "other_lender", "no_longer_needed", "other"
+]
 
 
 class ReviewAnswer(TypedDict):
@@ -1050,6 +1575,10 @@ Scope = Literal[
     "ledger:read",
     "payloads:read",
     "profile:read",
+    "providers:read",
+    "providers:write",
+    "webhooks:read",
+    "webhooks:write",
     "accounts:read",
     "accounts:write",
     "tenants:write",
@@ -1067,6 +1596,64 @@ class ScoreReasonAnswer(TypedDict):
 
     impact_points: float
     """Points of the score it cost, to one decimal."""
+
+
+class SearchAnswer(TypedDict):
+    """What lenders offer, the best first by the ranking that was asked for, and who does
+    not.
+    """
+
+    binding: bool
+    """Whether these offers can be accepted."""
+
+    search_id: str | None
+    """What lenders know an indicative search by, `srch_` and 32 hexadecimal digits; null for
+    an application's.
+    """
+
+    application_id: str | None
+    """The application; null without one."""
+
+    round: int | None
+    """Which search of the application this is; null before lenders were asked, and for
+    indicative ones.
+    """
+
+    ranking: Ranking
+    """The order of `offers`."""
+
+    offers: list[FoundOfferAnswer]
+    """The offers, the best first."""
+
+    missing: list[MissingOfferAnswer]
+    """Lenders that made none, and why."""
+
+
+class SearchBody(TypedDict):
+    """What is searched: by `criteria`, or for an application; exactly one of the two."""
+
+    criteria: NotRequired[CriteriaBody | None]
+    """Ask lenders about such a loan, before anybody applies."""
+
+    application_id: NotRequired[str | None]
+    """Show the binding offers of this application."""
+
+    ranking: NotRequired[Ranking]
+    """What there should be least of: `apr`, `total_cost` over the term with all fees, or
+    `monthly_payment`. Ties are broken by APR, then by total cost.
+    """
+
+    round: NotRequired[int | None]
+    """Of an application: ask lenders once more, by naming the round after the newest, at
+    most 5. Naming one that was made already asks nobody.
+    """
+
+
+class SecretRotationBody(TypedDict):
+    """A new secret takes the old one's place."""
+
+    overlap: NotRequired[int]
+    """Seconds for which the old secret signs, too: up to a week."""
 
 
 class ServiceAccountAnswer(TypedDict):
@@ -1105,6 +1692,14 @@ class ServiceAccountListAnswer(TypedDict):
     """The newest first, at most 100."""
 
 
+# Who gave a provider its status.
+SetBy = Literal["checker", "lender", "person"]
+
+
+# Whose a provider is.
+Source = Literal["tenant", "platform", "configuration"]
+
+
 # How a dependency stands.
 Standing = Literal["up", "away", "not_configured"]
 
@@ -1117,6 +1712,51 @@ class StatusBody(TypedDict):
 
     reason: str
     """Why, for the audit trail: 1 to 200 characters."""
+
+
+class StatusChangeAnswer(TypedDict):
+    """A provider's status changed."""
+
+    from_status: ProviderStatus
+    """What it was."""
+
+    to_status: ProviderStatus
+    """What it became."""
+
+    set_by: SetBy
+    """`checker`, `lender` or `person`."""
+
+    actor: str | None
+    """Who exactly; null where it is not your provider."""
+
+    reason: str
+    """Why, as a code."""
+
+    changed_at: str
+    """When (RFC 3339)."""
+
+
+class StatusHistoryAnswer(TypedDict):
+    """How a provider has fared."""
+
+    changes: list[StatusChangeAnswer]
+    """The newest first, at most 100."""
+
+
+class StepAnswer(TypedDict):
+    """One step of a trial."""
+
+    step: Literal["resolve", "reach", "authenticate", "status"]
+    """`resolve` the name, `reach` the address, `authenticate`, ask for the `status`."""
+
+    passed: bool
+    """Whether it went well."""
+
+    took_ms: int
+    """How long it took, in milliseconds."""
+
+    reason: str | None
+    """Why it failed, or what is worth knowing, as a code."""
 
 
 class SubmittedAnswer(TypedDict):
@@ -1239,6 +1879,19 @@ class TransactionAnswer(TypedDict):
     """The contract's key of this loan, 32 bytes in 0x hex; paid once, for ever."""
 
 
+class TrialAnswer(TypedDict):
+    """What came of trying a provider; it ends with the first step that fails."""
+
+    passed: bool
+    """Whether every step went well."""
+
+    failed_step: str | None
+    """The step that failed; null if none did."""
+
+    steps: list[StepAnswer]
+    """In order."""
+
+
 class VendorCallback(TypedDict):
     """A check is completed. Fields beyond these are ignored."""
 
@@ -1285,6 +1938,108 @@ class WalletBody(TypedDict):
     """The `WalletOwnership` signature: r, s and v, 65 bytes in 0x hex; s in the lower half
     of the order, v 27 or 28.
     """
+
+
+class WebhookAnswer(TypedDict):
+    """A webhook, without its secrets."""
+
+    webhook_id: str
+    """`whk_` and 32 hexadecimal digits."""
+
+    provider_id: str | None
+    """The provider whose events it is told of; null: all of your tenant's."""
+
+    url: str
+    """Where it is told."""
+
+    event_types: list[str] | None
+    """Which types; null: all you may see."""
+
+    description: str
+    """What it was said to be for."""
+
+    status: WebhookStatus
+    """`active`; `paused`: events wait; `disabled`: it answered 410 Gone, and events pass it
+    by until it is resumed; `removed`.
+    """
+
+    status_reason: str | None
+    """Why it is disabled; else null."""
+
+    former_secret_until: str | None
+    """Until when the secret before this one signs, too; null: it was never rotated."""
+
+    created_by: str
+    """Who registered it, and looks after what it is not told."""
+
+    created_at: str
+    """When it was registered (RFC 3339)."""
+
+
+class WebhookBody(TypedDict):
+    """Where, and of what, to tell."""
+
+    url: str
+    """An address of the public internet, by https at port 443, without a user's name in it;
+    redirects are not followed.
+    """
+
+    event_types: NotRequired[list[str] | None]
+    """Which types of events; null: all that your role may see."""
+
+    description: NotRequired[str]
+    """For people: at most 200 characters."""
+
+
+class WebhookListAnswer(TypedDict):
+    """Your tenant's webhooks."""
+
+    webhooks: list[WebhookAnswer]
+    """The newest first."""
+
+
+# Whether a webhook is told of events.
+WebhookStatus = Literal["active", "paused", "disabled", "removed"]
+
+
+class WebhookStatusBody(TypedDict):
+    """Whether it is told of events."""
+
+    status: str
+    """`paused`: events wait; `active`: it is told of all that waited, or from now on if it
+    was `disabled`.
+    """
+
+
+class WebhookTestAnswer(TypedDict):
+    """What came back."""
+
+    webhook_id: str
+    """The webhook that was tried."""
+
+    event_id: str
+    """The test event's id: its `webhook-id`."""
+
+    accepted: bool
+    """Whether it answered 2xx."""
+
+    status: int | None
+    """The status it answered; null: there was no answer."""
+
+    reason: str | None
+    """Why it does not count: `NOT_ACCEPTED`, `GONE`, `TIMED_OUT`, `UNREACHABLE` or
+    `ADDRESS_REFUSED`; null if it was accepted.
+    """
+
+    ms: int
+    """How long it took, in milliseconds."""
+
+
+class WebhookTestBody(TypedDict):
+    """Which webhook to try."""
+
+    webhook_id: str
+    """`whk_` and 32 hexadecimal digits."""
 
 
 class WithdrawBody(TypedDict):
