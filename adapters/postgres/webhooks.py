@@ -137,7 +137,9 @@ class PostgresWebhooks:
             refuse_disabled(row)
             await set_status(tx, webhook_id, WebhookStatus.PAUSED, None)
 
-        return await self._change(write, webhook_id, views, "webhook_registry.paused", change, answer)
+        return await self._change(
+            write, webhook_id, views, "webhook_registry.paused", change, answer
+        )
 
     async def resume(
         self, write: WriteKey, webhook_id: str, views: frozenset[WebhookView], answer: Answer
@@ -160,7 +162,9 @@ class PostgresWebhooks:
             )  # fmt: skip
             await tx.execute(_WAKE_LINES, tx.tenant_id, webhook_id)
 
-        return await self._change(write, webhook_id, views, "webhook_registry.resumed", change, answer)
+        return await self._change(
+            write, webhook_id, views, "webhook_registry.resumed", change, answer
+        )
 
     async def remove(
         self, write: WriteKey, webhook_id: str, views: frozenset[WebhookView], answer: Answer
