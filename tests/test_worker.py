@@ -40,7 +40,7 @@ WIRED_FOR = {
 
 
 # What several workflows share runs where the application's workflow does.
-SHARED = {"workflows.children", "workflows.review"}
+SHARED = {"workflows.children", "workflows.offering", "workflows.review"}
 
 
 def modules_of(queue: str) -> set[str]:
