@@ -19,6 +19,9 @@ from models.domain.settlement import (
     SubmittedTransaction,
 )
 
+# Something a person has to settle with the lender; the acceptance waits for that.
+NEEDS_PERSON = "PROVIDER_NEEDS_PERSON"
+
 
 class ChainActivities:
     """The chain lane: the only place that signs, and only what is on record."""
@@ -133,9 +136,18 @@ class ChainActivities:
         provider = await self._lenders.find(order.application.tenant_id, quote.provider_id)
         if provider is None:
             raise Permanent("PROVIDER_UNKNOWN", quote.provider_id)
-        confirmation = await provider.accept_offer(
-            order.application.tenant_id, order.application.application_id, quote, order.acceptance
-        )
+        try:
+            confirmation = await provider.accept_offer(
+                order.application.tenant_id,
+                order.application.application_id,
+                quote,
+                order.acceptance,
+            )
+        except Permanent as error:
+            if error.code != NEEDS_PERSON:
+                raise
+            # Not the borrower's fault, and not for us to give up: support sees it as stuck.
+            raise Transient(error.code, error.detail) from error
         signature = confirmation.lender_signature
         if confirmation.terms_hash != quote.terms_hash:
             raise Permanent("TERMS_CHANGED", quote.provider_id)

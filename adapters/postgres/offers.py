@@ -182,8 +182,8 @@ class PostgresOfferRecords:
             " monthly_payment_minor, total_repayable_minor, apr_bps, chain_id, aggregator, terms,"
             " terms_hash, expires_at, round) SELECT"
             " $1, $2, $3, $4, $5, 'open', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
-            " $17, $18, $19::bigint WHERE $19::bigint = 1 OR NOT EXISTS (SELECT FROM offers WHERE tenant_id = $1"
-            " AND application_id = $3 AND terms_hash = $17)",
+            " $17, $18, $19::bigint WHERE $19::bigint = 1 OR NOT EXISTS (SELECT FROM offers"
+            " WHERE tenant_id = $1 AND application_id = $3 AND terms_hash = $17)",
             tx.tenant_id, offer_id, application_id, quote.provider_id, quote.quote_id,
             quote.amount_minor, quote.currency, quote.term_months, quote.nominal_rate_bps,
             quote.fee_minor, quote.monthly_payment_minor, quote.total_repayable_minor,

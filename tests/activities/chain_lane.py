@@ -9,7 +9,7 @@ from activities.ports.chain import GasTerms, ReferenceStanding
 from activities.ports.settlement_records import Attempt
 from activities.settlement import ChainActivities
 from models.domain.application import ApplicationRef
-from models.domain.errors import Conflict, CreditError
+from models.domain.errors import Conflict, CreditError, Permanent
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
 from models.domain.provider import ProviderStatus
 from models.domain.settlement import (
@@ -168,6 +168,7 @@ class ConfirmingLender:
     def __init__(self, log: list[str]) -> None:
         self.log = log
         self.confirmation = LenderConfirmation("quote-1", QUOTE.terms_hash, "0xlender")
+        self.refusal: Permanent | None = None
 
     async def connect(self) -> None:
         return
@@ -185,6 +186,8 @@ class ConfirmingLender:
         self, tenant_id: str, application_id: str, quote: Quote, acceptance: Acceptance
     ) -> LenderConfirmation:
         self.log.append("confirm")
+        if self.refusal is not None:
+            raise self.refusal
         return self.confirmation
 
 

@@ -60,6 +60,14 @@ async def test_changed_terms_stop_before_the_signature_is_even_looked_at() -> No
     assert "record confirmation" not in lane.log
 
 
+async def test_what_needs_a_person_waits_for_one_and_costs_the_borrower_nothing() -> None:
+    lane = Lane()
+    lane.lender.refusal = Permanent("PROVIDER_NEEDS_PERSON", "the account is under review")
+    with pytest.raises(Transient, match="PROVIDER_NEEDS_PERSON"):
+        await lane.submit()
+    assert lane.nothing_was_signed()
+
+
 async def test_an_unknown_lender_cannot_be_asked() -> None:
     lane = Lane()
     lane.activities = ChainActivities(lane.records, lane.chain, Lenders())

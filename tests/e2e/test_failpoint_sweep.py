@@ -37,6 +37,7 @@ pytestmark = pytest.mark.stack
 # Between them they take every way there is.
 ONCE_EACH = (
     "withdrawn", "declined", "requoted", "enhanced_due_diligence", "thin_file", "needs_review",
+    "expired_offer",
 )  # fmt: skip
 SERVICES = ("temporal", "postgres", "chain")
 TENANT = "sweep"
