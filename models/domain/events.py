@@ -14,7 +14,8 @@ APPLICANT_EVENTS: Final = frozenset(
         "application.declined", "application.withdrawn", "application.expired",
         "application.blocked", "application.rejected",
         "eligibility.decided", "evidence.recorded", "risk.assessed", "credit.decided",
-        "offers.collected", "offer.accepted", "offer.rejected", "offer.confirmed",
+        "offers.collected", "offer.created", "offer.accepted", "offer.rejected", "offer.replaced",
+        "offer.expired", "offer.confirmed",
         "settlement.signed", "settlement.broadcast", "settlement.included", "settlement.reorged",
         "settlement.adopted", "settlement.failed",
         "information.requested", "information.provided", "notice.delivered",
@@ -23,7 +24,8 @@ APPLICANT_EVENTS: Final = frozenset(
 APPLICANT_FACTS: Final = frozenset(
     {
         "subject_id", "stage", "state", "offer_id", "settlement_id", "tx_hash", "block_number",
-        "request_id", "notice_id",
+        "request_id", "notice_id", "provider_id", "amount_minor", "currency", "term_months",
+        "apr_bps", "fee_minor", "monthly_payment_minor", "total_repayable_minor", "expires_at",
     }
 )  # fmt: skip
 
