@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
+import re
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import structlog
 
 from adapters.credential_vault import CredentialRef, CredentialVaults, EnvelopeVault, Kept
@@ -22,9 +24,11 @@ from sandbox.services.ports import free_port
 from sandbox.services.process import ManagedProcess
 from tests.adapters.key_value_vault import ROOT, KeyValueVault
 
+pytestmark = pytest.mark.stack
+
 REF = CredentialRef("acme", "prv_1", 1)
 SECRETS = {"client_id": "acme", "client_secret": "canary-s3cret zwölf"}
-SERVER = shutil.which("bao") or shutil.which("vault")
+SERVER = Path(sys.executable).parent / "bao"
 
 
 @dataclass
@@ -39,38 +43,31 @@ class Served:
         return HashiCorpVault(HTTPCaller(self.client, self.url, 5.0), access or self.role)
 
 
-@pytest.fixture(
-    params=[
-        "stand-in",
-        pytest.param(
-            "real", marks=pytest.mark.skipif(SERVER is None, reason="no bao or vault on the PATH")
-        ),
-    ]
-)
-async def served(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Served]:
-    async with new_client() as client:
-        if request.param == "stand-in":
-            fake = KeyValueVault()
-            runner = await fake.start()
-            access = VaultAccess(role_id=fake.role_id, secret_id=fake.secret_id)
-            yield Served(fake.url, access, client)
-            await runner.cleanup()
-        else:
-            port = free_port()
-            server = ManagedProcess(
-                "vault",
-                [
-                    str(SERVER), "server", "-dev", "-dev-no-store-token",
-                    f"-dev-root-token-id={ROOT}", f"-dev-listen-address=127.0.0.1:{port}",
-                ],
-                state_dir=tmp_path,
-            )  # fmt: skip
-            url = f"http://127.0.0.1:{port}"
-            await server.start()
-            try:
-                yield Served(url, await an_app_role(HTTPCaller(client, url, 5.0), server), client)
-            finally:
-                await server.terminate()
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """A real server (OpenBao, which speaks Vault's protocol) for this module."""
+    port = free_port()
+    server = ManagedProcess(
+        "vault",
+        [
+            str(SERVER), "server", "-dev", "-dev-no-store-token",
+            f"-dev-root-token-id={ROOT}", f"-dev-listen-address=127.0.0.1:{port}",
+        ],
+        state_dir=tmp_path_factory.mktemp("vault"),
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    await server.start()
+    try:
+        async with new_client() as client:
+            yield Served(url, await an_app_role(HTTPCaller(client, url, 5.0), server), client)
+    finally:
+        await server.terminate()
+
+
+@pytest.fixture
+def ref(request: pytest.FixtureRequest) -> CredentialRef:
+    """A place in the vault that is this test's alone."""
+    return CredentialRef("acme", re.sub(r"\W+", "-", request.node.name), 1)
 
 
 async def an_app_role(caller: HTTPCaller, server: ManagedProcess) -> VaultAccess:
@@ -105,38 +102,40 @@ async def an_app_role(caller: HTTPCaller, server: ManagedProcess) -> VaultAccess
     return VaultAccess(role_id=role, secret_id=secret["data"]["secret_id"])
 
 
-async def test_what_was_sealed_opens_in_exactly_its_version(served: Served) -> None:
+async def test_what_was_sealed_opens_in_exactly_its_version(
+    served: Served, ref: CredentialRef
+) -> None:
     vault = served.vault()
-    first = await vault.seal(REF, SECRETS)
-    second = await vault.seal(replace(REF, version=2), {"client_secret": "another"})
+    first = await vault.seal(ref, SECRETS)
+    second = await vault.seal(replace(ref, version=2), {"client_secret": "another"})
     assert (first.vault, first.sealed_fields, first.wrapped_key) == ("hashicorp", None, None)
     assert (first.vault_version, second.vault_version) == (1, 2)
-    assert await vault.open(REF, first) == SECRETS
-    assert await vault.open(replace(REF, version=2), second) == {"client_secret": "another"}
+    assert await vault.open(ref, first) == SECRETS
+    assert await vault.open(replace(ref, version=2), second) == {"client_secret": "another"}
 
 
-async def test_what_was_destroyed_opens_no_more(served: Served) -> None:
+async def test_what_was_destroyed_opens_no_more(served: Served, ref: CredentialRef) -> None:
     vault = served.vault()
-    first, second = await vault.seal(REF, SECRETS), await vault.seal(REF, SECRETS)
+    first, second = await vault.seal(ref, SECRETS), await vault.seal(ref, SECRETS)
     for _ in range(2):
-        await vault.destroy(REF, first)
+        await vault.destroy(ref, first)
     with pytest.raises(Undecipherable, match="CREDENTIALS_DESTROYED"):
-        await vault.open(REF, first)
-    assert await vault.open(REF, second) == SECRETS
+        await vault.open(ref, first)
+    assert await vault.open(ref, second) == SECRETS
 
 
-async def test_a_stranger_is_nowhere(served: Served) -> None:
+async def test_a_stranger_is_nowhere(served: Served, ref: CredentialRef) -> None:
     vault = served.vault()
-    kept = await vault.seal(REF, SECRETS)
+    kept = await vault.seal(ref, SECRETS)
     for place in ({"tenant_id": "other"}, {"provider_id": "prv_2"}):
         with pytest.raises(Undecipherable):
-            await vault.open(replace(REF, **place), kept)
+            await vault.open(replace(ref, **place), kept)
 
 
-async def test_a_static_token_does_as_well(served: Served) -> None:
+async def test_a_static_token_does_as_well(served: Served, ref: CredentialRef) -> None:
     vault = served.vault(VaultAccess(token=ROOT))
-    kept = await vault.seal(REF, SECRETS)
-    assert await vault.open(REF, kept) == SECRETS
+    kept = await vault.seal(ref, SECRETS)
+    assert await vault.open(ref, kept) == SECRETS
 
 
 @pytest.mark.parametrize(
@@ -144,38 +143,42 @@ async def test_a_static_token_does_as_well(served: Served) -> None:
     [VaultAccess(token="wrong"), VaultAccess(role_id="wrong", secret_id="wrong")],
     ids=["token", "role"],
 )
-async def test_who_is_refused_is_told_nothing(served: Served, access: VaultAccess) -> None:
+async def test_who_is_refused_is_told_nothing(
+    served: Served, ref: CredentialRef, access: VaultAccess
+) -> None:
     with structlog.testing.capture_logs() as lines, pytest.raises(Unavailable) as refused:
-        await served.vault(access).seal(REF, SECRETS)
+        await served.vault(access).seal(ref, SECRETS)
     assert refused.value.code == "VAULT_UNAVAILABLE"
     said = f"{refused.value} {refused.value.__cause__} {lines}"
     assert "canary" not in said
     assert "wrong" not in said
 
 
-async def test_nothing_secret_is_logged_on_the_way(served: Served) -> None:
+async def test_nothing_secret_is_logged_on_the_way(served: Served, ref: CredentialRef) -> None:
     with structlog.testing.capture_logs() as lines:
         vault = served.vault()
-        await vault.open(REF, await vault.seal(REF, SECRETS))
+        await vault.open(ref, await vault.seal(ref, SECRETS))
     assert lines
     assert "canary" not in str(lines)
     assert str(served.role.secret_id) not in str(lines)
     assert "secret_id" not in repr(served.role)
 
 
-async def test_callers_at_once_sign_in_once(served: Served) -> None:
+async def test_callers_at_once_sign_in_once(served: Served, ref: CredentialRef) -> None:
     vault = served.vault()
     with structlog.testing.capture_logs() as lines:
-        await asyncio.gather(*(vault.seal(REF, SECRETS) for _ in range(10)))
+        await asyncio.gather(*(vault.seal(ref, SECRETS) for _ in range(10)))
     assert [each["call"] for each in lines].count("POST /v1/auth/approle/login") == 1
 
 
-async def test_the_vault_that_is_configured_seals_and_the_row_still_opens(served: Served) -> None:
+async def test_the_vault_that_is_configured_seals_and_the_row_still_opens(
+    served: Served, ref: CredentialRef
+) -> None:
     rows = EnvelopeVault(Keyring({"v1": b"k" * 32}))
-    before = await rows.seal(REF, SECRETS)
+    before = await rows.seal(ref, SECRETS)
     vaults = CredentialVaults([served.vault(), rows])
-    assert (await vaults.seal(REF, SECRETS)).vault == "hashicorp"
-    assert await vaults.open(REF, before) == SECRETS
+    assert (await vaults.seal(ref, SECRETS)).vault == "hashicorp"
+    assert await vaults.open(ref, before) == SECRETS
 
 
 # What a real server does only after a while, or when it is told to.
