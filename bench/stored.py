@@ -25,6 +25,8 @@ _NOT_COPIED: Final = frozenset(
         "alembic_version", "api_keys", "audit_seals", "audit_unsealed", "chain_accounts",
         "invitations", "login_attempts", "rate_limits", "refresh_tokens", "revocations",
         "service_accounts", "sessions", "signing_keys", "start_intents", "tenants", "users",
+        "lender_callbacks", "provider_credentials", "provider_health", "provider_status_changes",
+        "providers", "webhook_deliveries", "webhook_lines", "webhook_position", "webhooks",
     }
 )  # fmt: skip
 _ID: Final = re.compile(r"\b(?:[a-z]{2,5}_[0-9a-f-]{12,}|0x[0-9a-f]{64})\b|\bperson-[0-9a-z-]+")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import hypothesis
 import pytest
 import pytest_asyncio
+import structlog
 
 from sandbox.services.state_dir import hold
 from sandbox.stack import Stack, StackOptions
@@ -42,6 +43,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Remember whether something failed: then logs and data are kept."""
     session.config.caas_failed = exitstatus != 0  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_logger_is_kept() -> Iterator[None]:
+    """A logger that was kept at its first use could not be listened to by a later test."""
+    configure = structlog.configure
+    structlog.configure = lambda **told: configure(**told | {"cache_logger_on_first_use": False})
+    yield
+    structlog.configure = configure
+
+
+@pytest.fixture(autouse=True)
+def _logs_are_written_as_at_first() -> Iterator[None]:
+    """What one test sets up does not silence the next."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

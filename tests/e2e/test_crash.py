@@ -216,6 +216,7 @@ async def _ends_funded_once(world: World, survivor: Survivor) -> None:
     assert (rows["applications"], rows["settlements"], rows["loans"]) == (1, 1, 1)
     assert rows["ledger_entries"] == 3
     steps = await world.truth.actions(tenant)
+    assert steps.pop("offer.created") == len(view["offers"])
     assert set(steps.values()) == {1}, steps
     for name in ("identity_vendor", "bureau", "bank"):
         assert world.journals.repeated(name) == []

@@ -18,7 +18,7 @@ from sandbox.services.deployment import Deployment
 AT = Deployment(aggregator="0x" + "aA" * 20, token="0x" + "bb" * 20, token_decimals=6, chain_id=1)
 OFFER = {
     "offer_id": "off_1", "provider_id": "bank", "terms_hash": "0x" + "12" * 32,
-    "chain_id": 1, "aggregator": "0x" + "11" * 20,
+    "chain_id": 1, "aggregator": "0x" + "11" * 20, "status": "open",
 }  # fmt: skip
 OTHER = {**OFFER, "offer_id": "off_2", "provider_id": "pool"}
 REVIEW = {"review_id": "rev_1", "subject_id": "app_1", "status": "open"}
