@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from adapters.postgres.database import Database
 from adapters.postgres.live import LiveEvents
 from models.domain.errors import Unavailable
 from models.domain.events import OwnedEvent
@@ -156,18 +157,20 @@ async def test_a_commit_is_heard_with_its_tenant(lending: Any) -> None:
 
 
 async def test_a_lost_connection_is_noticed_by_who_asks_over_it(lending: Any) -> None:
-    events = LiveEvents(lending.app)
+    # Its one connection is its own: nobody else's is to be lost.
+    dsn = lending.cluster.dsn(lending.name, "app")
+    alone = await Database.connect(dsn, lending.keyring, max_size=1)
 
     async def lose_it() -> None:
-        async with events.listening(lambda _: None) as settled:
-            await lending.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        async with alone.transaction("platform") as tx:
+            pid = await tx.value("SELECT pg_backend_pid()")
+        async with LiveEvents(alone).listening(lambda _: None) as settled:
+            await lending.execute("SELECT pg_terminate_backend($1)", pid)
             await settled()
 
     with pytest.raises(Unavailable):
         await lose_it()
+    await alone.close()
 
 
 async def test_no_role_may_delete_an_event(lending: Any) -> None:
