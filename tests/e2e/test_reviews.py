@@ -141,7 +141,8 @@ async def test_what_no_lender_wants_ends_declined(world: World) -> None:
     assert (await _decide(world, review, underwriter, decision="approve")).status_code == 200
     ended = await world.until(person, view["application_id"], "declined")
     assert [reason["code"] for reason in ended["reasons"]] == ["NO_OFFER_AVAILABLE"]
-    assert ended["missing_offers"][0]["provider_id"] == "first-harbour-bank"
+    missing = {each["provider_id"] for each in ended["missing_offers"]}
+    assert "first-harbour-bank" in missing
 
 
 async def test_a_large_amount_is_a_question_of_compliance(world: World) -> None:
