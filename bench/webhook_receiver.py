@@ -56,7 +56,7 @@ class Receiver:
             "path": request.path,
             "id": message_id,
             "event": envelope["id"],
-            "key": envelope["data"]["key"],
+            "key": envelope["subject"],
             "sequence": int(envelope["sequence"]),
             "signed": self._signed(request.path, message_id, timestamp, signatures, body),
             "status": status,

@@ -144,8 +144,8 @@ async def _write(connection: Any, tenant: str, count: int, keys: int) -> dict[st
         names = [f"app_{number * 7919 % keys:032x}" for number in numbers]
         rows = await connection.fetch(
             "INSERT INTO outbox (event_id, tenant_id, key, type, data)"
-            " SELECT e.id, $1, e.key, 'offer.accepted',"
-            " jsonb_build_object('subject_id', e.key, 'key', e.key)"
+            " SELECT e.id, $1, e.key, 'application.started', jsonb_build_object("
+            "'subject_id', e.key, 'stage', 'identity', 'state', 'processing')"
             " FROM unnest($2::text[], $3::text[]) AS e (id, key) RETURNING event_id, key, seq",
             tenant, ids, names,
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -36,9 +37,7 @@ class Examined:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def examined(request: pytest.FixtureRequest) -> AsyncIterator[Examined]:
     """Three loans, one decline and one open offer, of two tenants."""
-    state_dir = (
-        ROOT / ".run" / f"examined-{request.config.getoption('basetemp').rpartition('-')[2]}"
-    )
+    state_dir = ROOT / ".run" / f"examined-{os.getpid()}"
     with hold(state_dir):
         stack = Stack(state_dir, StackOptions(durable=False, headless=True, identity_delay_s=0.1))
         try:
