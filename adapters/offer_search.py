@@ -17,12 +17,13 @@ import structlog
 
 from activities.ports.credit_provider import Asked, CreditProvider, ProviderDirectory
 from adapters.offer_cache import OfferCache
-from models.domain.errors import CreditError, Unavailable
+from models.domain.errors import CreditError, Transient, Unavailable
 from models.domain.offer import ProviderAnswer, QuoteRequest
 from models.domain.offer_search import (
     DEADLINE_EXCEEDED,
     NOT_OFFERED,
     PROVIDER_FAILED,
+    QUOTE_EXPIRED,
     OffersSeen,
     cache_key,
     each_once,
@@ -143,7 +144,7 @@ class ConcurrentOfferSearch:
         for name in outstanding:
             # It may have answered in the very moment the time was up.
             task = fan_out.calls[name].task
-            yield _result(name, task) if task.done() else _missing(name, DEADLINE_EXCEEDED)
+            yield _result(name, task) if task.done() else _late(name)
 
     def _ask(
         self,
@@ -197,9 +198,10 @@ async def _asked(provider: CreditProvider, request: QuoteRequest) -> Answers:
         quotes = await provider.get_offers(request)
         answers = tuple(ProviderAnswer(name, quote) for quote in quotes[:MAX_QUOTES])
     except TimeoutError:
-        return _missing(name, DEADLINE_EXCEEDED)
+        return _late(name)
     except CreditError as error:  # the guard around the adapter has told it to the log
-        return _missing(name, error.code)
+        passing = isinstance(error, Transient) or error.code == QUOTE_EXPIRED
+        return _missing(name, error.code, passing=passing)
     except Exception as error:
         # One lender's adapter must not cost the applicant the others' offers.
         _log.exception("provider_bug", provider=name, exc_info=error)
@@ -222,5 +224,9 @@ def _result(name: str, task: asyncio.Task[Answers]) -> Answers:
     return _missing(name, PROVIDER_FAILED) if task.cancelled() else task.result()
 
 
-def _missing(name: str, reason: str) -> Answers:
-    return (ProviderAnswer(name, None, reason),)
+def _late(name: str) -> Answers:
+    return _missing(name, DEADLINE_EXCEEDED, passing=True)
+
+
+def _missing(name: str, reason: str, *, passing: bool = False) -> Answers:
+    return (ProviderAnswer(name, None, reason, passing),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from temporalio import workflow
@@ -21,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from models.domain.routing import ACCEPT_OFFER, SEARCH_AGAIN
     from workflows.acceptance import check_acceptance
     from workflows.failures import not_recorded
-    from workflows.options import OFFERS, OWN_DATABASE, SHORTEST_TIMER
+    from workflows.options import ASK_AGAIN_AFTER, OFFERS, OWN_DATABASE, SHORTEST_TIMER
 
 
 class OfferDesk:
@@ -80,11 +81,7 @@ class OfferDesk:
         await workflow.wait_condition(lambda: self._book is not None or self._closed)
         self.refuse_search(request)
         if request.round > self.round:
-            self._searching = True
-            try:
-                await self._search(request.round)
-            finally:
-                self._searching = False
+            await self._search_once(request.round)
         return self.round
 
     # For the workflow's own course.
@@ -103,7 +100,7 @@ class OfferDesk:
 
         Gone through again after a reset, the acceptance on record stands.
         """
-        book = await self._search(1)
+        book = await self._search_patiently(1)
         if book.accepted is not None:
             self.accepted, self._recorded = book.accepted, True
         return bool(book.offers) or self._recorded
@@ -112,7 +109,7 @@ class OfferDesk:
         """The lender did not stand by the accepted offer: ask all again; whether any offers."""
         following = self.round + 1
         self.accepted, self._recorded, self._book = None, False, None
-        return bool((await self._search(following)).offers)
+        return bool((await self._search_patiently(following)).offers)
 
     async def until_accepted(self, show: Callable[[str], None]) -> bool:
         """Wait for an acceptance on record; False when the last offer has expired.
@@ -164,6 +161,31 @@ class OfferDesk:
             timeout=max(first - workflow.now(), SHORTEST_TIMER),
             timeout_summary="An offer expires",
         )
+
+    async def _search_patiently(self, round_: int) -> OfferBook:
+        """Ask lenders, and again while there is no offer and some of them were only away."""
+        book = await self._search(round_)
+        while book.worth_asking_again:
+            with suppress(TimeoutError):
+                await workflow.wait_condition(
+                    lambda seen=book: self._book is not seen,  # type: ignore[misc]
+                    timeout=ASK_AGAIN_AFTER[book.round - 1],
+                    timeout_summary="Lenders that did not answer are asked again",
+                )
+            await workflow.wait_condition(lambda: not self._searching)
+            if self._book is book:
+                await self._search_once(book.round + 1)
+            assert self._book is not None
+            book = self._book
+        return book
+
+    async def _search_once(self, round_: int) -> None:
+        """Ask lenders while nobody else does."""
+        self._searching = True
+        try:
+            await self._search(round_)
+        finally:
+            self._searching = False
 
     async def _search(self, round_: int) -> OfferBook:
         """Ask lenders; a round that is on record is not asked for again."""

@@ -99,6 +99,15 @@ OFFERS: Final = RemoteOptions(
     ),
 )
 
+# When nobody offers and somebody was only late or away: after these the next round asks again, so
+# that an outage of a quarter of an hour declines nobody. One less than there are rounds.
+ASK_AGAIN_AFTER: Final = (
+    timedelta(seconds=5),
+    timedelta(seconds=30),
+    timedelta(minutes=2),
+    timedelta(minutes=10),
+)
+
 # Each of a line's attempts decides when the next one is due, for days; what is queued is told in
 # steps of a minute. Only our own database can make a step fail without saying so.
 WEBHOOK: Final = RemoteOptions(

@@ -32,7 +32,8 @@ class CreditProvider(Protocol):
     async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
         """The lender's quotes, none if it does not want this loan.
 
-        Raises Permanent (refused, malformed, terms that are not what was asked) or Transient.
+        Raises Permanent (refused, malformed, terms that are not what was asked, QUOTE_EXPIRED for
+        a quote that is repeated too late) or Transient.
         """
         ...
 

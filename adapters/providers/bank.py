@@ -60,8 +60,8 @@ class BankProvider:
     async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
         """The bank's quote, none if it declines; the same one for the same round.
 
-        Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE or TERMS_INVALID (with the field);
-        Transient.
+        Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE, TERMS_INVALID (with the field) or
+        QUOTE_EXPIRED; Transient.
         """
         answer = await self._authorised("/v1/quotes", quote_request(request), key=request.quote_key)
         require_served(self.provider_id, answer)

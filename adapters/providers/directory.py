@@ -54,13 +54,15 @@ class _Entry:
     provider: CreditProvider | None
     why: str = ""
 
-    def missing(self, request: QuoteRequest) -> str | None:
+    def missing(self, request: QuoteRequest) -> MissingProvider | None:
         """Why it is not asked for this loan; None when it is."""
         if (outside := self.appetite.refuses(request)) is not None:
-            return outside
+            return MissingProvider(self.provider_id, outside)
         if self.status is not ProviderStatus.ACTIVE:
-            return _PAUSED[self.status]
-        return None if self.provider is not None else NOT_READY
+            return MissingProvider(self.provider_id, _PAUSED[self.status], passing=True)
+        if self.provider is None:
+            return MissingProvider(self.provider_id, NOT_READY, passing=True)
+        return None
 
 
 @dataclass(slots=True)
@@ -97,11 +99,10 @@ class PostgresProviderDirectory:
         missing: list[MissingProvider] = []
         for shelf in await self._shelves_of(request.tenant_id):
             for entry in shelf.entries.values():
-                reason = entry.missing(request)
-                if reason is None and entry.provider is not None:
+                if (why_not := entry.missing(request)) is not None:
+                    missing.append(why_not)
+                elif entry.provider is not None:
                     asked.append(entry.provider)
-                else:
-                    missing.append(MissingProvider(entry.provider_id, reason or NOT_READY))
         return Asked(tuple(asked), tuple(missing))
 
     async def find(self, tenant_id: str, provider_id: str) -> CreditProvider | None:

@@ -62,8 +62,8 @@ class FintechProvider:
     async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
         """The fintech's offers, none if it wants no such loan; the same for the same round.
 
-        Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE or TERMS_INVALID (with the field);
-        Transient.
+        Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE, TERMS_INVALID (with the field) or
+        QUOTE_EXPIRED; Transient.
         """
         pages = await self._pages(request)
         expected = Expected(

@@ -73,7 +73,7 @@ class PoolProvider:
         """The pool's quote, none if it declines; the same one for the same round.
 
         Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE, TERMS_INVALID (with the field),
-        BLOCK_TOO_OLD or POOL_ABSENT; Transient.
+        QUOTE_EXPIRED, BLOCK_TOO_OLD or POOL_ABSENT; Transient.
         """
         answer = await self._authorised(
             "/v1/quotes",

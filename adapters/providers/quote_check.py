@@ -25,12 +25,12 @@ from pydantic import (
 from models.domain.errors import Permanent
 from models.domain.money import MAX_AMOUNT_MINOR, Money, to_token_units
 from models.domain.offer import Acceptance, LenderConfirmation, LoanTerms, Quote, QuoteRequest
+from models.domain.offer_search import QUOTE_EXPIRED
 from models.domain.rates import RateNotFound, apr_bps
 
 MALFORMED_RESPONSE: Final = "MALFORMED_RESPONSE"
 TERMS_INVALID: Final = "TERMS_INVALID"
 TERMS_CHANGED: Final = "TERMS_CHANGED"
-QUOTE_EXPIRED: Final = "QUOTE_EXPIRED"
 PROVIDER_REFUSED: Final = "PROVIDER_REFUSED"
 
 # A lender rounds from its own cash flows; by more than one basis point it means other ones.
@@ -153,7 +153,7 @@ class Expected:
 def checked_quote(quoted: StatedQuote, request: QuoteRequest, expected: Expected) -> Quote:
     """The quote if every part of it is what was asked for.
 
-    Raises Permanent TERMS_INVALID naming the field.
+    Raises Permanent TERMS_INVALID naming the field, or QUOTE_EXPIRED.
     """
     _check_request_repeated(quoted, request)
     apr = _checked_apr_bps(quoted)
@@ -296,7 +296,8 @@ def _checked_terms(
     if terms.nonce >= 1 << 256:
         mismatch("terms.nonce")
     if quoted.expires_at <= expected.now:
-        mismatch("expires_at")
+        # Asked again under its key, a lender repeats what it said; we may have been away since.
+        raise Permanent(QUOTE_EXPIRED, "expires_at")
     # An offer accepted in its last second must still be settleable.
     if not quoted.expires_at.timestamp() <= terms.deadline < 1 << 64:
         mismatch("terms.deadline")

@@ -101,8 +101,8 @@ class SOAPBankProvider:
     async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
         """The bank's quote, none if it declines; the same one for the same round.
 
-        Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE or TERMS_INVALID (with the field);
-        Transient.
+        Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE, TERMS_INVALID (with the field) or
+        QUOTE_EXPIRED; Transient.
         """
         answer = await self._asked(QUOTES, "RequestQuote", quote_request(request))
         if not isinstance(answer, Mapping):

@@ -133,11 +133,16 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class ProviderAnswer:
-    """What one provider contributed to a search: a quote, or the reason why there is none."""
+    """What one provider contributed to a search: a quote, or the reason why there is none.
+
+    A `passing` reason says nothing of whether the lender wants this loan: it was late, away or
+    broken, or its quote has expired meanwhile. Asked again, it may offer.
+    """
 
     provider_id: str
     quote: Quote | None
     reason: str | None = None
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,12 @@ class OfferBook:
     missing: tuple[ProviderAnswer, ...] = ()
     accepted: AcceptOffer | None = None
     round: int = 1
+
+    @property
+    def worth_asking_again(self) -> bool:
+        """Nothing to accept, and not for want of willing lenders alone."""
+        nothing = not self.offers and self.accepted is None
+        return nothing and self.round < MAX_ROUNDS and any(each.passing for each in self.missing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,10 +102,11 @@ class MissingProvider:
 
     provider_id: str
     reason: str
+    passing: bool = False  # away for now, whatever it would say to this loan
 
     def answer(self) -> ProviderAnswer:
         """The same as part of a search's answers."""
-        return ProviderAnswer(self.provider_id, None, self.reason)
+        return ProviderAnswer(self.provider_id, None, self.reason, self.passing)
 
 
 def _names(allowed: frozenset[str], one: str) -> bool:

@@ -31,13 +31,14 @@ class Lie:
     name: str
     change: Callable[[Fields], None]
     expected: str = "Permanent TERMS_INVALID"
+    codes: frozenset[str] = _UNBELIEVED
 
     async def run(self, trial: Trial) -> str:
         """Ask for quotes; not one of them may be believed."""
         provider = trial.open()
         await trial.given(provider.connect())
         trial.rewrite_at(Step.QUOTE, self._told)
-        refused = await trial.refused(provider.get_offers(trial.request), Permanent, _UNBELIEVED)
+        refused = await trial.refused(provider.get_offers(trial.request), Permanent, self.codes)
         return refused.told()
 
     def _told(self, document: Document) -> None:
@@ -122,7 +123,8 @@ LIES: Final = (
     Lie("foreign-lender", _foreign_lender),
     Lie("another-loan", _another_loan),
     Lie("another-borrower", _another_borrower),
-    Lie("expired-quote", _expired),
+    # By its own code: the lender repeats what it said, and a new round has another answer.
+    Lie("expired-quote", _expired, "Permanent QUOTE_EXPIRED", frozenset({"QUOTE_EXPIRED"})),
 )
 
 

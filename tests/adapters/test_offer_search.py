@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 from contextlib import aclosing
 
 import pytest
@@ -33,39 +34,44 @@ def reasons(answers: tuple[ProviderAnswer, ...]) -> dict[str, str | None]:
     return {each.provider_id: each.reason for each in answers}
 
 
+def failing(error: BaseException) -> Callable[[], Lender]:
+    return lambda: FailingLender("bad", error)
+
+
 def under_way() -> set[asyncio.Task[object]]:
     return {each for each in asyncio.all_tasks() if each.get_name().startswith("offers of ")}
 
 
 @pytest.mark.parametrize(
-    ("make", "reason"),
+    ("make", "reason", "passing"),
     [
-        (lambda: FailingLender("bad", Permanent("PROVIDER_REFUSED", "who?")), "PROVIDER_REFUSED"),
-        (lambda: FailingLender("bad", Transient("UPSTREAM_BUSY")), "UPSTREAM_BUSY"),
-        (lambda: FailingLender("bad", InvariantViolated("TERMS_HASH_WRONG")), "TERMS_HASH_WRONG"),
-        (lambda: FailingLender("bad", KeyError("apr")), "PROVIDER_FAILED"),
-        (lambda: FailingLender("bad", TimeoutError()), "DEADLINE_EXCEEDED"),
-        (lambda: FailingLender("bad", asyncio.CancelledError()), "PROVIDER_FAILED"),
-        (lambda: Lender("bad", held=True), "DEADLINE_EXCEEDED"),
-        (lambda: StubbornLender("bad", held=True), "DEADLINE_EXCEEDED"),
-        (lambda: UnwillingLender("bad"), "NOT_OFFERED"),
+        (failing(Permanent("PROVIDER_REFUSED", "who?")), "PROVIDER_REFUSED", False),
+        (failing(Permanent("QUOTE_EXPIRED")), "QUOTE_EXPIRED", True),
+        (failing(Transient("UPSTREAM_BUSY")), "UPSTREAM_BUSY", True),
+        (failing(InvariantViolated("TERMS_HASH_WRONG")), "TERMS_HASH_WRONG", False),
+        (failing(KeyError("apr")), "PROVIDER_FAILED", False),
+        (failing(TimeoutError()), "DEADLINE_EXCEEDED", True),
+        (failing(asyncio.CancelledError()), "PROVIDER_FAILED", False),
+        (lambda: Lender("bad", held=True), "DEADLINE_EXCEEDED", True),
+        (lambda: StubbornLender("bad", held=True), "DEADLINE_EXCEEDED", True),
+        (lambda: UnwillingLender("bad"), "NOT_OFFERED", False),
     ],
     ids=[
-        "refuses", "busy", "deceives", "bug", "its-own-timeout", "cancels-itself", "silent",
-        "stubborn", "unwilling",
+        "refuses", "repeats-itself", "busy", "deceives", "bug", "its-own-timeout",
+        "cancels-itself", "silent", "stubborn", "unwilling",
     ],
 )  # fmt: skip
 async def test_who_gives_nothing_is_named_and_costs_nobody_the_others_offers(
-    make: object, reason: str
+    make: Callable[[], Lender], reason: str, passing: bool
 ) -> None:
-    bad: Lender = make()  # type: ignore[operator]
+    bad = make()
     search = ConcurrentOfferSearch(Directory(bad, Lender("good")))
     try:
         answers = await search.search(binding(), SOON_S)
     finally:
         bad.open.set()
     assert answers == (
-        ProviderAnswer("bad", None, reason),
+        ProviderAnswer("bad", None, reason, passing=passing),
         ProviderAnswer("good", quote_of("good")),
     )
 
@@ -107,7 +113,9 @@ async def test_answers_are_told_as_they_arrive() -> None:
         assert (await anext(answers)).provider_id == "two"
         one.open.set()
         assert (await anext(answers)).provider_id == "one"
-        assert await anext(answers) == ProviderAnswer("never", None, "DEADLINE_EXCEEDED")
+        assert await anext(answers) == ProviderAnswer(
+            "never", None, "DEADLINE_EXCEEDED", passing=True
+        )
         with pytest.raises(StopAsyncIteration):
             await anext(answers)
     assert not under_way()

@@ -23,6 +23,7 @@ from tests.workflows.cast import (
     UnsureVendor,
 )
 from tests.workflows.lenders_and_chains import (
+    AwayAtFirst,
     ChangedTerms,
     ChangesTermsOnce,
     ForgetfulWatcher,
@@ -70,6 +71,13 @@ async def accept_offer(world: World, application: ApplicationRef) -> Application
 async def accepted(world: World) -> ApplicationRef:
     """Apply, wait for offers, accept the best."""
     return await accept_offer(world, await world.offered(await world.apply()))
+
+
+async def waited_for_lenders(world: World) -> ApplicationRef:
+    """Accept what lenders offer when they are asked the second time."""
+    application = await world.apply()
+    await world.until_event(world.application(application), "TIMER_STARTED", times=2)
+    return await accept_offer(world, application)
 
 
 async def accepted_twice(world: World) -> ApplicationRef:
@@ -295,6 +303,12 @@ PERSONAS: Final[dict[str, Story]] = {
 }
 
 OTHERS: Final[dict[str, Story]] = {
+    "lenders_away": Story(
+        "nobody answers the first time; asked again, they offer",
+        waited_for_lenders,
+        State.FUNDED,
+        {"lender": partial(AwayAtFirst, times=1)},
+    ),
     "asked_again": Story(
         "the applicant has lenders asked once more", asked_again, State.FUNDED, {"lender": Quoting}
     ),

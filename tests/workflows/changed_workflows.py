@@ -73,6 +73,27 @@ class NeverQuotesAnew(CreditApplicationWorkflow):
         return await super().run(application)
 
 
+class HastyDesk(OfferDesk):
+    """Who did not answer the first time is not asked again."""
+
+    async def collect(self) -> bool:
+        return bool((await self._search(1)).offers)
+
+
+@workflow.defn(name=APPLICATION_WORKFLOW)
+class DeclinesForAnOutage(CreditApplicationWorkflow):
+    """Lenders that were only away cost the applicant the loan."""
+
+    @workflow.init
+    def __init__(self, application: ApplicationRef) -> None:
+        super().__init__(application)
+        self.offers = HastyDesk(application)
+
+    @workflow.run
+    async def run(self, application: ApplicationRef) -> ApplicationOutcome:
+        return await super().run(application)
+
+
 class OneApprovalDesk(ReviewDesk):
     """One person is enough for anything."""
 

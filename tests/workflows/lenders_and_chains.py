@@ -151,6 +151,23 @@ class NoLender(OneLender):
         return OfferBook((), (ProviderAnswer("bank-1", None, "NOT_OFFERED"),))
 
 
+class AwayAtFirst(Quoting):
+    """Is late `times` times; then it offers, or says no."""
+
+    def __init__(self, calls: Calls, clock: Clock, times: int = 2, *, willing: bool = True) -> None:
+        super().__init__(calls, clock)
+        self._times, self._willing = times, willing
+
+    @activity.defn(name="collect_offers")
+    async def collect_offers(self, application: ApplicationRef, round_: int) -> OfferBook:
+        if round_ > self._times and self._willing:
+            return await super().collect_offers(application, round_)
+        self.calls.append("collect_offers")
+        late = ProviderAnswer("bank-1", None, "DEADLINE_EXCEEDED", passing=True)
+        no = ProviderAnswer("bank-1", None, "NOT_OFFERED")
+        return OfferBook((), (late if round_ <= self._times else no,), round=round_)
+
+
 class HesitantLender(OneLender):
     """Answers only when told to."""
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
-from models.domain.application import ApplicationEnding, State
+from models.domain.application import ApplicationEnding, State, Withdrawal
 from models.domain.errors import Conflict
-from tests.workflows.lenders_and_chains import NoLender, TwoLenders
+from models.domain.offer import MAX_ROUNDS
+from tests.workflows.lenders_and_chains import AwayAtFirst, NoLender, TwoLenders
 from tests.workflows.world import World
+from workflows.options import ASK_AGAIN_AFTER
 
 pytestmark = pytest.mark.stack
 
@@ -21,6 +24,39 @@ async def test_no_offers_end_the_application_as_declined(world: World) -> None:
         assert (outcome.state, outcome.reasons) == (State.DECLINED, ("NO_OFFER_AVAILABLE",))
         assert world.books.endings == [ApplicationEnding(State.DECLINED, ("NO_OFFER_AVAILABLE",))]
         assert "submit_settlement" not in world.calls
+
+
+async def test_lenders_that_were_only_away_are_asked_again(world: World) -> None:
+    async with world.casts(lender=AwayAtFirst).playing():
+        application = await world.offered(await world.apply())
+        assert world.calls.count("collect_offers") == 1
+        await world.environment.sleep(ASK_AGAIN_AFTER[0])
+        await world.until_event(world.application(application), "TIMER_STARTED", times=2)
+        await world.environment.sleep(ASK_AGAIN_AFTER[1])
+        await world.until_event(world.application(application), "TIMER_STARTED", times=3)
+        assert world.calls.count("collect_offers") == 3
+        await world.accept(application)
+        assert (await world.outcome(application)).state is State.FUNDED
+
+
+@pytest.mark.parametrize(("times", "asked"), [(1, 2), (MAX_ROUNDS, MAX_ROUNDS)])
+async def test_lenders_are_asked_again_until_each_has_said_no_or_often_enough(
+    world: World, times: int, asked: int
+) -> None:
+    world.casts(lender=partial(AwayAtFirst, times=times, willing=False))
+    async with world.playing():
+        outcome = await world.outcome_in_time(await world.apply())
+        assert (outcome.state, outcome.reasons) == (State.DECLINED, ("NO_OFFER_AVAILABLE",))
+        assert world.calls.count("collect_offers") == asked
+
+
+async def test_who_withdraws_before_lenders_are_asked_again_is_let_go(world: World) -> None:
+    async with world.casts(lender=partial(AwayAtFirst, times=MAX_ROUNDS)).playing():
+        application = await world.apply()
+        await world.until_event(world.application(application), "TIMER_STARTED")
+        await world.messages.withdraw(application, Withdrawal("user-1", "CHANGED_MIND"), "w1")
+        assert (await world.outcome(application)).state is State.WITHDRAWN
+        assert world.calls.count("collect_offers") == 1
 
 
 async def test_nobody_accepts_and_the_last_offer_ends_the_wait(world: World) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from adapters.providers.quote_check import Expected, StatedQuote, mismatch
+from models.domain.errors import Permanent
 from models.domain.money import Money, to_token_units
 from models.domain.offer import LoanTerms, Quote, QuoteRequest
+from models.domain.offer_search import QUOTE_EXPIRED
 from models.domain.rates import apr_bps
 from sandbox.certification.samples.mistakes import Mistake
 from sandbox.certification.samples.village_mapping import VillageOffer, stated
@@ -43,8 +45,11 @@ def _believed(
     document: dict[str, Any] = quoted.terms.model_dump()
     terms = LoanTerms(**{**document, **{name: int(document[name]) for name in _BIG}})
     for mistake, right in _checks(quoted, terms, request, expected):
-        if not right and mistake not in mistakes:
-            mismatch(mistake.removeprefix("believes_"))
+        if right or mistake in mistakes:
+            continue
+        if mistake is Mistake.BELIEVES_EXPIRY:
+            raise Permanent(QUOTE_EXPIRED, quoted.quote_id)
+        mismatch(mistake.removeprefix("believes_"))
     return Quote(
         provider_id=expected.provider_id,
         quote_id=quoted.quote_id,

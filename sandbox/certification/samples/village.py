@@ -50,7 +50,8 @@ class VillageProvider:
     async def get_offers(self, request: QuoteRequest) -> tuple[Quote, ...]:
         """The lender's offers, none if it wants no such loan; the same ones for the same round.
 
-        Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE or TERMS_INVALID; Transient.
+        Raises Permanent PROVIDER_REFUSED, MALFORMED_RESPONSE, TERMS_INVALID or QUOTE_EXPIRED;
+        Transient.
         """
         answer = await self._ask("/loans", loan_request(request), key=request.quote_key)
         offers = offers_in(require_served(self.provider_id, answer).body)

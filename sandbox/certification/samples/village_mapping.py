@@ -101,7 +101,7 @@ def offers_in(body: Mapping[str, Any]) -> tuple[VillageOffer, ...]:
 def quotes_of(
     offers: Sequence[VillageOffer], request: QuoteRequest, expected: Expected
 ) -> tuple[Quote, ...]:
-    """Each offer once, checked; raises Permanent TERMS_INVALID naming the field."""
+    """Each offer once, checked; raises Permanent TERMS_INVALID (with the field), QUOTE_EXPIRED."""
     once: dict[str, VillageOffer] = {}
     for offer in offers:
         if once.setdefault(offer.id, offer) != offer:

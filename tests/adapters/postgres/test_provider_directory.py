@@ -19,6 +19,8 @@ from tests.adapters.postgres.registering import Registry, configured
 
 pytestmark = pytest.mark.stack
 
+AWAY = {"PROVIDER_PAUSED", "PROVIDER_IN_MAINTENANCE", "PROVIDER_NOT_READY"}
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def registry(lending: Any) -> Registry:
@@ -28,6 +30,8 @@ async def registry(lending: Any) -> Registry:
 async def asked(registry: Registry, tenant: str, **changes: Any) -> tuple[set[str], dict[str, str]]:
     """Who is asked for a loan, and why others are not."""
     found = await registry.directory.eligible(registry.asking(tenant, **changes))
+    # Who does not lend this never will; who is away may be asked later.
+    assert all(each.passing == (each.reason in AWAY) for each in found.missing)
     names = {each.provider_id for each in found.providers}
     return names, {each.provider_id: each.reason for each in found.missing}
 

@@ -135,13 +135,17 @@ def put(field: str, value: object) -> Callable[[dict[str, Any]], None]:
         (put("apr_bps", APR_BPS - 2), "apr_bps"),
         (put("nominal_rate_bps", APR_BPS + 2), "nominal_rate_bps"),
         (put("fee_minor", 2_001), "fee_minor"),
-        (put("expires_at", "2026-03-01T12:00:00Z"), "expires_at"),
-        (put("expires_at", "2026-03-01T13:00:00+02:00"), "expires_at"),
     ],
 )
 def test_other_terms_than_asked_are_refused_by_field(change, field: str) -> None:
     error = refused(body(change))
     assert (error.code, error.detail) == ("TERMS_INVALID", field)
+
+
+@pytest.mark.parametrize("moment", ["2026-03-01T12:00:00Z", "2026-03-01T13:00:00+02:00"])
+def test_an_expired_quote_is_told_from_a_wrong_one(moment: str) -> None:
+    error = refused(body(put("expires_at", moment)))
+    assert (error.code, error.detail) == ("QUOTE_EXPIRED", "expires_at")
 
 
 @pytest.mark.parametrize("field", ["nonce", "deadline"])

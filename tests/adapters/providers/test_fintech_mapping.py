@@ -97,7 +97,6 @@ def terms(field: str, value: object) -> Change:
         (put("instalment_minor", PAYMENT - 1), "total_repayable_minor"),
         (put("repay_minor", TOTAL + 1), "total_repayable_minor"),
         (put("apr_bps", APR_BPS - 2), "apr_bps"),
-        (put("valid_until", "2026-03-01T12:00:00Z"), "expires_at"),
         (terms("loan_reference", "0x" + "cd" * 32), "terms.loan_reference"),
         (terms("lender", BORROWER), "terms.lender"),
         (terms("borrower", LENDER), "terms.borrower"),
@@ -113,6 +112,11 @@ def test_another_offer_than_was_asked_for_is_refused_by_field(change: Change, fi
     with pytest.raises(Permanent) as raised:
         quotes(offer(), offer("flex_1", change))
     assert (raised.value.code, raised.value.detail) == ("TERMS_INVALID", field)
+
+
+def test_an_expired_offer_is_told_from_a_wrong_one() -> None:
+    with pytest.raises(Permanent, match="QUOTE_EXPIRED: expires_at"):
+        quotes(offer(), offer("flex_1", put("valid_until", "2026-03-01T12:00:00Z")))
 
 
 def test_another_hash_than_the_terms_have_is_refused() -> None:
