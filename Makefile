@@ -15,9 +15,9 @@ runtime := env HOME='$(run)/home' TMPDIR='$(run)/tmp' XDG_CACHE_HOME='$(run)/cac
 python := .venv/bin/python
 bootstrap := mkdir -p .run/home .run/tmp && sh sandbox/bootstrap/bootstrap.sh
 
-# Two runs side by side, each with a stack of its own, a file of tests in one of them: most tests
-# wait for blocks and timers.
-beside := -n 2 --dist loadfile
+# Three runs side by side, each with a stack of its own, a file of tests in one of them: most tests
+# wait for blocks and timers. In the order of tests/conftest.py, so that the longest do not come last.
+beside := -n 3 --dist loadfile --no-loadscope-reorder
 
 # make demo ONCE=1 PERSONA=approved
 ONCE ?=

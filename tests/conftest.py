@@ -18,6 +18,8 @@ from sandbox.stack import Stack, StackOptions
 from settings import ROOT
 
 RUN_DIR = ROOT / ".run"
+# Files and folders by how long they take, the longest first.
+LONGEST = ("e2e/test_failpoint_sweep", "e2e/test_crash", "e2e/", "bench/", "api/", "sandbox/")
 
 # Machines are busy: no test is about how long it takes.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -38,6 +40,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if getattr(config, "caas_failed", False):
         return
     shutil.rmtree(RUN_DIR / f"pytest-{os.getpid()}", ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that wait longest come first: beside them there is time for all others."""
+    items.sort(key=lambda item: _place(item.path.relative_to(ROOT / "tests").as_posix()))
+
+
+def _place(file: str) -> int:
+    return next((n for n, begins in enumerate(LONGEST) if file.startswith(begins)), len(LONGEST))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
