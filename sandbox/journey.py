@@ -161,6 +161,10 @@ class Journey:
                 self._companion.took(step)
         while self._view.get("state") not in TERMINAL:
             await self._look()
+            last = self.persona.steps[-1:]
+            if last and last[0].do == "accept" and self._view["state"] == "offered":
+                # Another lender did not stand by its offer: whoever wants the loan accepts again.
+                await self._accept(last[0])
         return self._view
 
     # The applicant's steps.

@@ -67,18 +67,19 @@ def workflows(evidence: Evidence, tally: Tally) -> None:
     applications = evidence.applications()
     people = {(row["tenant_id"], row["user_id"]) for row in evidence.rows("kyc_profiles")}
     notices = {(row["tenant_id"], row["application_id"]) for row in evidence.rows("notices")}
+    accepted = evidence.audit("offer.accepted")
     owners: dict[str, set[Ref]] = {
         "credit-application": set(applications),
         "kyc": people,
         "notice": notices,
         "risk-scoring": set(applications),
-        "settlement": set(evidence.accepted()),
+        # One whose lender did not stand by its offer has an acceptance in its past alone.
+        "settlement": {*evidence.accepted(), *accepted},
         "webhook-delivery": {
             (row["tenant_id"], f"{row['webhook_id']}~{row['key']}")
             for row in evidence.rows("webhook_deliveries")
         },
     }
-    accepted = evidence.audit("offer.accepted")
     for workflow_id, runs in effective.items():
         kind, tenant_id, subject_id = workflow_id.split("/", 2)
         known = (tenant_id, subject_id) in owners.get(kind, set())
