@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, StringConstraints
 
@@ -303,18 +304,25 @@ async def _register(
     write = await write_key(request, principal, f"POST /api/v1/webhooks{path}", key)
     types = body.event_types
     whole = WebhookView.WHOLE in _views(principal)
+    view = WebhookView.WHOLE if whole else WebhookView.APPLICANT
+    _require_told(types or [], view)
     asked = NewWebhook(
-        body.url,
-        tuple(types) if types is not None else None,
-        body.description,
-        provider_id,
-        WebhookView.WHOLE if whole else WebhookView.APPLICANT,
+        body.url, tuple(types) if types is not None else None, body.description, provider_id, view
     )
 
     def answer(webhook: Webhook, secret: str) -> StoredAnswer:
         return _answer(201, NewWebhookAnswer.telling(webhook, secret))
 
     return replay(await wired.webhooks.register(write, asked, answer))
+
+
+def _require_told(types: list[str], view: WebhookView) -> None:
+    """A type that is misspelt, or not for this role, would be waited for in vain."""
+    places = [place for place, each in enumerate(types) if each not in view.types]
+    if places:
+        raise RequestValidationError(
+            [{"loc": ("body", "event_types", each), "type": "never_told"} for each in places]
+        )
 
 
 def _views(principal: Principal) -> frozenset[WebhookView]:

@@ -21,6 +21,17 @@ APPLICANT_EVENTS: Final = frozenset(
         "information.requested", "information.provided", "notice.delivered",
     }
 )  # fmt: skip
+# What is told besides to whoever may read reviews. Of webhooks themselves, no webhook tells.
+STAFF_EVENTS: Final = frozenset(
+    {
+        "kyc.submitted", "kyc.answered", "kyc.verified", "kyc.failed", "kyc.expired",
+        "review.opened", "review.approved_once", "review.approved", "review.rejected",
+        "review.undecided", "review.unanswered", "review.resubmitted", "review.reassigned",
+        "information.read", "notice.owed", "notice.undeliverable", "notice.overdue",
+        "provider.connected", "provider.disconnected", "provider.error", "provider.status_changed",
+        "payloads.decoded", "event.released",
+    }
+)  # fmt: skip
 APPLICANT_FACTS: Final = frozenset(
     {
         "subject_id", "stage", "state", "offer_id", "settlement_id", "tx_hash", "block_number",

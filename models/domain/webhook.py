@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from models.domain.events import Event
+from models.domain.events import APPLICANT_EVENTS, STAFF_EVENTS, Event
 
 TEST_EVENT: Final = "webhook.test"
 # What is told of webhooks themselves is told to none: a failing one would make work for itself.
@@ -39,6 +39,12 @@ class WebhookView(StrEnum):
 
     WHOLE = "whole"
     APPLICANT = "applicant"
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The types of events that are ever told."""
+        whole = self is WebhookView.WHOLE
+        return APPLICANT_EVENTS | STAFF_EVENTS if whole else APPLICANT_EVENTS
 
     def of(self, event: Event) -> Event | None:
         """The event as it may be known; None where it may not."""

@@ -81,7 +81,7 @@ async def platform_home(world: World) -> Home:
 
 async def _webhook(world: World, tenant: str) -> dict[str, str]:
     """A webhook of an integrator's, which is told of nothing but what is redelivered."""
-    body = {"url": NOBODY_LISTENS, "event_types": ["webhook.never"]}
+    body = {"url": NOBODY_LISTENS, "event_types": ["settlement.reorged"]}
     hook = await _post(world, "/api/v1/webhooks", body, world.staff(tenant, "integrator"))
     delivery_id = new_id("dlv")
     await world.truth.value(

@@ -97,6 +97,18 @@ async def test_what_is_inside_cannot_be_registered(world: World, tenant: str, ur
     assert url not in str(refused)
 
 
+async def test_a_type_that_is_never_told_is_refused_at_its_place(
+    world: World, tenant: str, receiver: Receiver
+) -> None:
+    types = ["application.funded", "application.fundet", "review.opened", "webhook.disabled"]
+    body = {"url": receiver.url(), "event_types": types}
+    for role, untold in (("tenant_admin", [1, 3]), ("integrator", [1, 2, 3])):
+        refused = await Owner(world, tenant, role).ask("POST", "", body, 422)
+        assert refused["errors"] == [
+            {"pointer": f"/body/event_types/{place}", "reason": "never_told"} for place in untold
+        ]
+
+
 async def test_a_webhook_for_a_provider_needs_one(
     world: World, tenant: str, receiver: Receiver
 ) -> None:
