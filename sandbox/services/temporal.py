@@ -21,6 +21,13 @@ SEARCH_ATTRIBUTES: Mapping[str, str] = {
     "CaasStage": "Keyword",
     "CaasState": "Keyword",
 }
+# One process serves everybody, and what it is asked to find is known from its start: no partition
+# forwards to another, and search attributes are not read again with every write that has some.
+ONE_MACHINE: Mapping[str, object] = {
+    "matching.numTaskqueueReadPartitions": 1,
+    "matching.numTaskqueueWritePartitions": 1,
+    "system.forceSearchAttributesCacheRefreshOnRead": False,
+}
 _START_LIMIT_S = 60.0
 
 
@@ -48,7 +55,7 @@ class TemporalServer:
         self._codec_endpoint = codec_endpoint
         self._search_attributes = dict(search_attributes)
         self._headless = headless
-        self._dynamic_config = dict(dynamic_config or {})
+        self._dynamic_config = {**ONE_MACHINE, **(dynamic_config or {})}
         self._ports: tuple[int, int] | None = None
         self._process: ManagedProcess | None = None
         self.namespace = namespace

@@ -113,6 +113,12 @@ async def _accounts(world: World, tenant: str) -> dict[str, str]:
         world, "/api/v1/providers",
         {**provider_examples.REGISTERED, **NOBODY_ASKS_IT}, world.staff(tenant, "tenant_admin"),
     )  # fmt: skip
+    # What a check finds out would be counted as left by whoever was refused meanwhile.
+    await world.truth.value(
+        "UPDATE provider_health SET status = 'MAINTENANCE', set_by = 'person'"
+        " WHERE tenant_id = $1 AND provider_id = $2",
+        tenant, lender["provider_id"],
+    )  # fmt: skip
     return {**made, "provider_key": key["api_key"], "provider_id": lender["provider_id"]}
 
 
