@@ -19,6 +19,7 @@ import typer
 
 from adapters import telemetry
 from adapters.account_commands import Operator, Reason, account_commands, key_commands
+from adapters.leaving import run_and_leave
 from adapters.offer_commands import offers_commands
 from adapters.provider_commands import provider_commands
 from adapters.trail_commands import audit_commands, event_commands
@@ -359,4 +360,4 @@ app.add_typer(provider_commands(_wired), name="providers")
 
 
 if __name__ == "__main__":
-    app()
+    run_and_leave(app)
