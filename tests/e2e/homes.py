@@ -44,6 +44,12 @@ async def full_home(world: World, temporal: Client) -> Home:
     waiting = notice_workflow_id(tenant, noticed)
     await temporal.start_workflow("NoticeThatWaits", id=waiting, task_queue="nobody-polls-here")
     owner = funded.data["user_id"]
+    # What a check finds out would be counted as left by whoever was refused meanwhile.
+    await world.truth.value(
+        "UPDATE provider_health SET status = 'MAINTENANCE', set_by = 'person'"
+        " WHERE tenant_id = $1 AND provider_id = $2",
+        tenant, accounts["provider_id"],
+    )  # fmt: skip
     [settlement] = await world.truth.rows(
         "SELECT settlement_id FROM settlements WHERE tenant_id = $1", tenant
     )
@@ -112,12 +118,6 @@ async def _accounts(world: World, tenant: str) -> dict[str, str]:
     lender = await _post(
         world, "/api/v1/providers",
         {**provider_examples.REGISTERED, **NOBODY_ASKS_IT}, world.staff(tenant, "tenant_admin"),
-    )  # fmt: skip
-    # What a check finds out would be counted as left by whoever was refused meanwhile.
-    await world.truth.value(
-        "UPDATE provider_health SET status = 'MAINTENANCE', set_by = 'person'"
-        " WHERE tenant_id = $1 AND provider_id = $2",
-        tenant, lender["provider_id"],
     )  # fmt: skip
     return {**made, "provider_key": key["api_key"], "provider_id": lender["provider_id"]}
 
