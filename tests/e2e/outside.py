@@ -215,6 +215,19 @@ class World:
         token = self.stack.token(name or f"{role.replace('_', '-')}-1", tenant, role)
         return {"Authorization": f"Bearer {token}"}
 
+    async def searched(self, tenant: str) -> dict[str, Any]:
+        """What lenders say to a usual loan that nobody of this tenant has applied for yet."""
+        criteria = {
+            "amount_minor": 500_000, "currency": "USD", "term_months": 36, "jurisdiction": "US",
+            "wallet": self.person(tenant=tenant).wallet.address,
+        }  # fmt: skip
+        answer = await self.http.post(
+            "/api/v1/offers/search", json={"criteria": criteria},
+            headers=self.staff(tenant, "integrator"),
+        )  # fmt: skip
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
     async def apply_until(self, person: Borrower, *states: str) -> dict[str, Any]:
         """Apply and follow the application into one of the states."""
         application_id = await person.apply()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
@@ -17,6 +15,8 @@ import pytest
 import pytest_asyncio
 
 from sandbox.services.deployment import deploy
+from sandbox.services.ports import claim_port
+from sandbox.services.process import ManagedProcess
 from sandbox.wallets import DEVELOPMENT_DEPLOYER_KEY, Wallet, wallet
 from settings import ROOT
 from tests.e2e.outside import World, eventually, word
@@ -45,8 +45,7 @@ class OwnBank:
 async def bank(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OwnBank]:
     """Running, with money to lend and the contract's leave to take it."""
     home = tmp_path_factory.mktemp("own-bank")
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        port = held.getsockname()[1]
+    port = claim_port(None, "")
     own = OwnBank(
         f"http://127.0.0.1:{port}",
         secrets.token_urlsafe(24),
@@ -66,16 +65,17 @@ async def bank(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
             }
         )
     )
-    process = await asyncio.create_subprocess_exec(
+    command = [
         sys.executable, "-m", "sandbox.counterparties.bank", "--port", str(port),
-        "--config", str(config), "--log", str(own.journal), cwd=ROOT,
-    )  # fmt: skip
+        "--config", str(config), "--log", str(own.journal),
+    ]  # fmt: skip
+    process = ManagedProcess("own-bank", command, state_dir=home, cwd=ROOT)
+    await process.start()
     try:
-        await eventually("the bank answers", lambda: _answers(own.url))
+        await process.ready(lambda: _answers(own.url), 60.0)
         yield own
     finally:
-        process.terminate()
-        await process.wait()
+        await process.terminate()
 
 
 async def _furnish(world: World, own: OwnBank, record: Path) -> None:
@@ -140,22 +140,8 @@ async def test_a_registered_lender_lends_a_whole_loan(
 
 async def _offers(world: World, tenant: str, provider_id: str) -> bool:
     """Whether a search of the tenant's finds the lender; what is on record is read now and then."""
-    person = world.person(tenant=tenant)
-    answer = await world.http.post(
-        "/api/v1/offers/search",
-        json={
-            "criteria": {
-                "amount_minor": 500_000,
-                "currency": "USD",
-                "term_months": 36,
-                "jurisdiction": "US",
-                "wallet": person.wallet.address,
-            }
-        },
-        headers=world.staff(tenant, "integrator"),
-    )
-    assert answer.status_code == 200, answer.text
-    return any(each["provider_id"] == provider_id for each in answer.json()["offers"])
+    found = await world.searched(tenant)
+    return any(each["provider_id"] == provider_id for each in found["offers"])
 
 
 async def test_it_lends_to_nobody_elses_people(

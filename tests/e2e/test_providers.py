@@ -56,17 +56,8 @@ class Office:
 
     async def missing(self) -> dict[str, str]:
         """Who offers nothing in a search of this tenant's, and why."""
-        person = self.world.person(tenant=self.tenant)
-        criteria = {
-            "amount_minor": 500_000, "currency": "USD", "term_months": 36, "jurisdiction": "US",
-            "wallet": person.wallet.address,
-        }  # fmt: skip
-        answer = await self.world.http.post(
-            "/api/v1/offers/search", json={"criteria": criteria},
-            headers=self.world.staff(self.tenant, "integrator"),
-        )  # fmt: skip
-        assert answer.status_code == 200, answer.text
-        return {each["provider_id"]: each["reason"] for each in answer.json()["missing"]}
+        found = await self.world.searched(self.tenant)
+        return {each["provider_id"]: each["reason"] for each in found["missing"]}
 
 
 @pytest.fixture
