@@ -21,14 +21,17 @@ _COLUMNS: Final = (
     " d.last_reason, d.last_ms, d.created_at, d.settled_at, w.created_by AS owner"
 )
 _REVIVE: Final = (
-    "UPDATE webhook_deliveries SET status = 'pending', attempts = 0, since = clock_timestamp(),"
-    " settled_at = NULL WHERE tenant_id = $1 AND delivery_id = ANY($2) AND status <> 'pending'"
+    "WITH ours AS (SELECT delivery_id FROM webhook_deliveries WHERE tenant_id = $1"
+    " AND delivery_id = ANY($2) AND status <> 'pending' ORDER BY delivery_id FOR UPDATE)"
+    " UPDATE webhook_deliveries d SET status = 'pending', attempts = 0, since = clock_timestamp(),"
+    " settled_at = NULL FROM ours WHERE d.tenant_id = $1 AND d.delivery_id = ours.delivery_id"
 )
 # Where a line is looked after already, its workflow is told that there is more to do now.
 _DUE: Final = (
     "INSERT INTO webhook_lines (tenant_id, webhook_id, key, due_at)"
     " SELECT DISTINCT tenant_id, webhook_id, key, statement_timestamp() FROM webhook_deliveries"
-    " WHERE tenant_id = $1 AND delivery_id = ANY($2) ON CONFLICT (tenant_id, webhook_id, key)"
+    " WHERE tenant_id = $1 AND delivery_id = ANY($2) ORDER BY webhook_id, key"
+    " ON CONFLICT (tenant_id, webhook_id, key)"
     " DO UPDATE SET due_at = excluded.due_at, told_at = NULL"
 )
 

@@ -91,7 +91,7 @@ class WebhookLaneRecords:
             events = await _events(tx, position, settled, list(endpoints), limit)
             due = await _due(tx, events, endpoints)
             ours: list[Waiting] = []
-            for tenant_id, some in due.items():
+            for tenant_id, some in sorted(due.items()):
                 await _act_for(tx, tenant_id)
                 ours += await _insert(tx, tenant_id, some)
             await _act_for(tx, PLATFORM)
@@ -153,14 +153,15 @@ class WebhookLaneRecords:
             for each in outcomes:
                 if not each.attempt.accepted:
                     failed.setdefault(each.waiting.line.tenant_id, []).append(each)
-            for tenant_id, some in failed.items():
+            for tenant_id, some in sorted(failed.items()):
                 await _act_for(tx, tenant_id)
                 await tx.execute(
                     "INSERT INTO webhook_lines (tenant_id, webhook_id, key, due_at)"
                     " SELECT $1, f.webhook_id, f.key,"
                     " clock_timestamp() + f.wait_s * interval '1 second'"
                     " FROM unnest($2::text[], $3::text[], $4::float8[])"
-                    " AS f (webhook_id, key, wait_s) ON CONFLICT DO NOTHING",
+                    " AS f (webhook_id, key, wait_s) ORDER BY f.webhook_id, f.key"
+                    " ON CONFLICT DO NOTHING",
                     tenant_id,
                     [each.waiting.line.webhook_id for each in some],
                     [each.waiting.line.key for each in some],
@@ -171,13 +172,16 @@ class WebhookLaneRecords:
 # Whoever comes second changes nothing: a workflow may have told the receiver meanwhile. Not by the
 # status: before statistics are gathered, the index of what is pending looks better than the key's.
 _KEEP: Final = (
-    "UPDATE webhook_deliveries d SET attempts = d.attempts + 1, last_status = r.status,"
+    "WITH ours AS (SELECT d.tenant_id, d.delivery_id, r.status, r.reason, r.ms"
+    " FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[])"
+    " AS r (tenant_id, delivery_id, status, reason, ms)"
+    " JOIN webhook_deliveries d USING (tenant_id, delivery_id) WHERE d.settled_at IS NULL"
+    " ORDER BY d.tenant_id, d.delivery_id FOR UPDATE OF d)"
+    " UPDATE webhook_deliveries d SET attempts = d.attempts + 1, last_status = r.status,"
     " last_reason = r.reason, last_ms = r.ms,"
     " status = CASE WHEN r.reason IS NULL THEN 'delivered' ELSE d.status END,"
     " settled_at = CASE WHEN r.reason IS NULL THEN clock_timestamp() END"
-    " FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[])"
-    " AS r (tenant_id, delivery_id, status, reason, ms)"
-    " WHERE d.tenant_id = r.tenant_id AND d.delivery_id = r.delivery_id AND d.settled_at IS NULL"
+    " FROM ours r WHERE d.tenant_id = r.tenant_id AND d.delivery_id = r.delivery_id"
 )
 
 
@@ -298,7 +302,8 @@ async def _insert(
     # Shared locks: whoever is about to hand a line back waits, and then sees what was added.
     rows = await tx.rows(
         "SELECT webhook_id, key FROM webhook_lines WHERE tenant_id = $1"
-        " AND (webhook_id, key) IN (SELECT * FROM unnest($2::text[], $3::text[])) FOR SHARE",
+        " AND (webhook_id, key) IN (SELECT * FROM unnest($2::text[], $3::text[]))"
+        " ORDER BY webhook_id, key FOR SHARE",
         tenant_id,
         [each.line.webhook_id for each in made],
         [each.line.key for each in made],

@@ -50,12 +50,15 @@ class WebhookLines:
         """Their workflows know; they are looked at again if nothing comes of it."""
         async with self._database.transaction(PLATFORM) as tx:
             await tx.execute(
-                "UPDATE webhook_lines l SET told_at = clock_timestamp(),"
-                " due_at = greatest(due_at, clock_timestamp())"
+                "WITH ours AS (SELECT l.tenant_id, l.webhook_id, l.key"
                 " FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])"
                 " AS t (tenant_id, webhook_id, key, since)"
-                " WHERE l.tenant_id = t.tenant_id AND l.webhook_id = t.webhook_id"
-                " AND l.key = t.key AND l.since = t.since",
+                " JOIN webhook_lines l USING (tenant_id, webhook_id, key, since)"
+                ' ORDER BY l.tenant_id COLLATE "C", l.webhook_id, l.key FOR UPDATE OF l)'
+                " UPDATE webhook_lines l SET told_at = clock_timestamp(),"
+                " due_at = greatest(due_at, clock_timestamp()) FROM ours"
+                " WHERE l.tenant_id = ours.tenant_id AND l.webhook_id = ours.webhook_id"
+                " AND l.key = ours.key",
                 [each.line.tenant_id for each in due],
                 [each.line.webhook_id for each in due],
                 [each.line.key for each in due],

@@ -29,9 +29,24 @@ CHANNEL: Final = "webhooks"
 MOST_WEBHOOKS: Final = 20
 _PURPOSE: Final = "webhooks"
 _LIVE: Final = "status <> 'removed'"
+# Everybody locks in one order, or two would wait for each other: a webhook, then deliveries by
+# their ids, then lines by their keys.
 _WAKE_LINES: Final = (
-    "UPDATE webhook_lines SET due_at = clock_timestamp(), told_at = NULL"
-    " WHERE tenant_id = $1 AND webhook_id = $2"
+    "WITH ours AS (SELECT key FROM webhook_lines WHERE tenant_id = $1 AND webhook_id = $2"
+    " ORDER BY key FOR UPDATE)"
+    " UPDATE webhook_lines l SET due_at = clock_timestamp(), told_at = NULL FROM ours"
+    " WHERE l.tenant_id = $1 AND l.webhook_id = $2 AND l.key = ours.key"
+)
+_CHANGE_PENDING: Final = (
+    "WITH ours AS (SELECT delivery_id FROM webhook_deliveries"
+    " WHERE tenant_id = $1 AND webhook_id = $2 AND status = 'pending'"
+    " ORDER BY delivery_id FOR UPDATE)"
+    " UPDATE webhook_deliveries d SET {change} FROM ours"
+    " WHERE d.tenant_id = $1 AND d.delivery_id = ours.delivery_id"
+)
+_REST: Final = _CHANGE_PENDING.format(change="since = clock_timestamp()")
+_BURY: Final = _CHANGE_PENDING.format(
+    change="status = 'dead_lettered', last_reason = $3, settled_at = clock_timestamp()"
 )
 
 Answer = Callable[[Webhook], StoredAnswer]
@@ -155,11 +170,7 @@ class PostgresWebhooks:
                     tx.tenant_id, webhook_id,
                 )  # fmt: skip
             # The time of rest is not the receiver's failure.
-            await tx.execute(
-                "UPDATE webhook_deliveries SET since = clock_timestamp()"
-                " WHERE tenant_id = $1 AND webhook_id = $2 AND status = 'pending'",
-                tx.tenant_id, webhook_id,
-            )  # fmt: skip
+            await tx.execute(_REST, tx.tenant_id, webhook_id)
             await tx.execute(_WAKE_LINES, tx.tenant_id, webhook_id)
 
         return await self._change(
@@ -215,14 +226,10 @@ async def bury(tx: Transaction, webhook_id: str, reason: str) -> int:
 
     Workflows that look after its lines are told, and find nothing to do.
     """
+    buried = await tx.execute(_BURY, tx.tenant_id, webhook_id, reason)
     await tx.execute(_WAKE_LINES, tx.tenant_id, webhook_id)
     await tell(tx)
-    return await tx.execute(
-        "UPDATE webhook_deliveries SET status = 'dead_lettered', last_reason = $3,"
-        " settled_at = clock_timestamp()"
-        " WHERE tenant_id = $1 AND webhook_id = $2 AND status = 'pending'",
-        tx.tenant_id, webhook_id, reason,
-    )  # fmt: skip
+    return buried
 
 
 def webhook_of(row: Any) -> Webhook:

@@ -31,7 +31,7 @@ async def unhurried() -> AsyncIterator[WorkflowEnvironment]:
 @pytest.fixture
 def calm_world(unhurried: WorkflowEnvironment) -> World:
     """A world for stories in which no time needs to be skipped: its server is shared."""
-    return World(unhurried)
+    return World(unhurried, shared=True)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -63,7 +63,7 @@ _PATIENCE_S = 20.0
 async def time_skipping(
     converter: DataConverter | None = None,
 ) -> AsyncIterator[WorkflowEnvironment]:
-    """A server that can skip waiting time (see `World.skipping`)."""
+    """A server that can skip waiting time: when `World.skipping` says so, and never otherwise."""
     async with await WorkflowEnvironment.start_time_skipping(
         data_converter=converter or data_converter(TEST_KEYRING),
         identity=IDENTITY,
@@ -77,7 +77,8 @@ async def time_skipping(
                 ),
             )
         )
-        yield environment
+        with environment.auto_time_skipping_disabled():
+            yield environment
 
 
 @asynccontextmanager
@@ -99,8 +100,9 @@ async def development_server(
 class World:
     """One tenant with its cast; replace members of the cast before `playing`."""
 
-    def __init__(self, environment: WorkflowEnvironment) -> None:
+    def __init__(self, environment: WorkflowEnvironment, *, shared: bool = False) -> None:
         self.environment = environment
+        self._shared = shared
         self.client: Client = environment.client
         self.messages = TemporalMessages(self.client)
         self.tenant = f"tenant-{uuid.uuid4().hex[:12]}"
@@ -223,6 +225,8 @@ class World:
         if not self.environment.supports_time_skipping:
             yield
             return
+        if self._shared:
+            raise RuntimeError("other tests live by this server's clock")
         server = self.client.test_service
         await server.unlock_time_skipping(UnlockTimeSkippingRequest())
         try:

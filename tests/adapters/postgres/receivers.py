@@ -14,13 +14,25 @@ from typing import Any
 from aiohttp import web
 
 from adapters.egress import LOOPBACK, EgressPolicy
+from adapters.postgres.webhook_lane import Outcome, WebhookLaneRecords
 from adapters.postgres.webhooks import PostgresWebhooks
 from adapters.webhooks.signature import decode_secret, verify_callback
-from models.domain.webhook import NewWebhook, Webhook, WebhookView
+from models.domain.webhook import (
+    NOT_ACCEPTED,
+    Attempt,
+    Line,
+    NewWebhook,
+    RetryPlan,
+    Webhook,
+    WebhookView,
+)
 from models.domain.writes import StoredAnswer
 
 SANDBOX = EgressPolicy(LOOPBACK, ports=frozenset(), plain_http=True)
 BOTH = frozenset(WebhookView)
+PLAN = RetryPlan(first_s=10.0, longest_s=3_600.0, give_up_after_s=7_200.0)
+FAILED = Attempt(12, 500, NOT_ACCEPTED)
+ACCEPTED = Attempt(9, 204)
 
 
 @dataclass(frozen=True)
@@ -150,6 +162,28 @@ async def happen(lending: Any, tenant: str, key: str, *types: str, **data: Any) 
     for each in types:
         async with lending.app.transaction(tenant) as tx:
             await tx.record("system", each, key, data, key=key)
+
+
+async def failed_line(
+    lending: Any, tenant: str, hook: Registered, *types: str, key: str = "app_1"
+) -> Line:
+    """A line whose first event has failed at its first attempt, with the others behind it."""
+    line = Line(tenant, hook.webhook_id, key)
+    await happen(lending, tenant, key, *types)
+    async with lending.relay.session() as session:
+        records = WebhookLaneRecords(session)
+        ours: list[Any] = []
+        while more := await records.take_up(500):
+            ours += [each for each in more.waiting if each.line == line]
+            if not more.more:
+                break
+        await records.keep([Outcome(ours[0], FAILED, 5.0)])
+    return line
+
+
+def nothing(_: Any, *__: Any) -> StoredAnswer:
+    """An answer that says nothing."""
+    return StoredAnswer(200, {}, b"{}")
 
 
 async def settled(what: Callable[[], Awaitable[bool] | bool], within_s: float = 15.0) -> None:

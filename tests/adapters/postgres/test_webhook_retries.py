@@ -12,7 +12,6 @@ from temporalio.exceptions import ApplicationError
 
 from activities.webhooks import WebhookActivities
 from adapters.postgres.webhook_deliveries import PostgresWebhookDeliveries
-from adapters.postgres.webhook_lane import Outcome, WebhookLaneRecords
 from adapters.postgres.webhook_lines import WebhookLines
 from adapters.postgres.webhook_retries import PostgresWebhookRetries
 from adapters.postgres.webhooks import PostgresWebhooks
@@ -35,13 +34,19 @@ from models.domain.webhook import (
     WebhookView,
 )
 from models.domain.writes import StoredAnswer
-from tests.adapters.postgres.receivers import BOTH, Registered, happen, register
+from tests.adapters.postgres.receivers import (
+    ACCEPTED,
+    BOTH,
+    FAILED,
+    PLAN,
+    Registered,
+    failed_line,
+    happen,
+    nothing,
+    register,
+)
 
 pytestmark = pytest.mark.stack
-
-PLAN = RetryPlan(first_s=10.0, longest_s=3_600.0, give_up_after_s=7_200.0)
-FAILED = Attempt(12, 500, NOT_ACCEPTED)
-ACCEPTED = Attempt(9, 204)
 
 
 class ScriptedSender:
@@ -58,25 +63,6 @@ class ScriptedSender:
     @property
     def types(self) -> list[str]:
         return [event.type for _, event in self.sent]
-
-
-def nothing(_: Any, *__: Any) -> StoredAnswer:
-    return StoredAnswer(200, {}, b"{}")
-
-
-async def failed_line(lending: Any, tenant: str, hook: Registered, *types: str) -> Line:
-    """A line whose first event has failed at its first attempt, with the others behind it."""
-    line = Line(tenant, hook.webhook_id, "app_1")
-    await happen(lending, tenant, "app_1", *types)
-    async with lending.relay.session() as session:
-        records = WebhookLaneRecords(session)
-        ours: list[Any] = []
-        while more := await records.take_up(500):
-            ours += [each for each in more.waiting if each.line == line]
-            if not more.more:
-                break
-        await records.keep([Outcome(ours[0], FAILED, 5.0)])
-    return line
 
 
 def retries(lending: Any, plan: RetryPlan = PLAN) -> PostgresWebhookRetries:
