@@ -81,6 +81,7 @@ async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
         try:
             await running.start()
             yield running
+            assert running.postgres.deadlocks() == 0, running.postgres.process.log_path
         finally:
             await running.stop()
     if not request.session.testsfailed:

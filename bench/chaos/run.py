@@ -57,13 +57,15 @@ class Report:
     unbalanced: int
     stuck: int
     violations: int
+    deadlocks: int
     recovery: dict[str, float | int | None]
     elapsed_s: float
 
     @property
     def clean(self) -> bool:
         """Whether nothing at all was violated."""
-        return not (self.lost or self.doubled or self.unbalanced or self.stuck or self.violations)
+        found = (self.lost, self.doubled, self.unbalanced, self.stuck, self.violations)
+        return not (any(found) or self.deadlocks)
 
 
 def say(line: str, /, **facts: Any) -> None:
@@ -133,7 +135,7 @@ async def _play(schedule: Schedule, stack: Stack, log: ClientLog) -> Report:
         verdicts = await check_all(evidence, access)
         for verdict in verdicts:
             say("invariant", **asdict(verdict))
-        return _report(schedule, crowd, injection, supervisor, evidence, verdicts)
+        return _report(schedule, stack, crowd, injection, supervisor, evidence, verdicts)
 
 
 async def _strike(injection: Injection, fault: Fault, began: float) -> None:
@@ -143,6 +145,7 @@ async def _strike(injection: Injection, fault: Fault, began: float) -> None:
 
 def _report(
     schedule: Schedule,
+    stack: Stack,
     crowd: Crowd,
     injection: Injection,
     supervisor: Supervisor,
@@ -176,6 +179,7 @@ def _report(
         unbalanced=sum(counts[each] for each in _UNBALANCED),
         stuck=len(unfinished) + sum(counts[each] for each in _STUCK),
         violations=sum(counts.values()),
+        deadlocks=stack.postgres.deadlocks(),
         recovery=recovery_of(supervisor.deaths, evidence.executions).figures(),
         elapsed_s=0.0,
     )

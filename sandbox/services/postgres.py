@@ -130,6 +130,11 @@ class Postgres:
         await self.process.terminate()
         await self.start()
 
+    def deadlocks(self) -> int:
+        """How often transactions waited for each other, in all runs of these data."""
+        log = self.process.log_path.read_text(errors="replace")
+        return log.count("ERROR:  deadlock detected")
+
     @property
     def _home(self) -> Path:
         assert self._installation is not None

@@ -199,6 +199,7 @@ async def own() -> AsyncIterator[Own]:
                 base_url=stack.api_url, trust_env=False, timeout=BOUNDED_S
             ) as http:
                 yield Own(stack, valkey, truth, Load(stack, http))
+            assert stack.postgres.deadlocks() == 0, stack.postgres.process.log_path
         finally:
             await stack.stop()
             await valkey.stop()

@@ -86,6 +86,7 @@ async def swept(
                 watching.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await watching
+            assert stack.postgres.deadlocks() == 0, stack.postgres.process.log_path
         finally:
             await nursery.close()
             await stack.stop()

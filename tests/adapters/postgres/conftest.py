@@ -135,6 +135,7 @@ async def cluster(request: Any) -> AsyncIterator[Cluster]:
             for role in ROLES:
                 await made.administer(f"ALTER ROLE caas_{role} LOGIN PASSWORD '{passwords[role]}'")
             yield made
+            assert server.deadlocks() == 0, server.process.log_path
         finally:
             await server.stop()
     if not request.session.testsfailed:
