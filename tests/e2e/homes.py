@@ -44,9 +44,10 @@ async def full_home(world: World, temporal: Client) -> Home:
     waiting = notice_workflow_id(tenant, noticed)
     await temporal.start_workflow("NoticeThatWaits", id=waiting, task_queue="nobody-polls-here")
     owner = funded.data["user_id"]
-    # What a check finds out would be counted as left by whoever was refused meanwhile.
+    # What a check finds out would be counted as left by whoever was refused meanwhile: it stays in
+    # maintenance whatever it answers, and only the first of several failures in a row is told.
     await world.truth.value(
-        "UPDATE provider_health SET status = 'MAINTENANCE', set_by = 'person'"
+        "UPDATE provider_health SET status = 'MAINTENANCE', set_by = 'person', failures = 1"
         " WHERE tenant_id = $1 AND provider_id = $2",
         tenant, accounts["provider_id"],
     )  # fmt: skip
