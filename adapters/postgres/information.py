@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from adapters.postgres.database import PLATFORM, Database, Transaction
-from adapters.postgres.people import APPLICANT, applicant_place, person
+from adapters.postgres.people import APPLICANT, SealedPerson, applicant_place, person
 from models.domain.application import TERMINAL_STATES, ApplicationRef, IdentityDocument
 from models.domain.errors import Conflict, NotFound
 from models.domain.ids import application_workflow_id, kyc_workflow_id
@@ -48,6 +48,8 @@ class PostgresInformation:
         not this applicant's, Conflict INFORMATION_REQUEST_CLOSED for one that has ended or is late.
         """
         async with self._database.transaction(application.tenant_id) as tx:
+            # The applications before their questions, as endings lock them.
+            open_ones = await _open_applications(tx, application.user_id)
             row = await _request(tx, application, request_id)
             if row["status"] == "answered":
                 return _answered(row)
@@ -62,7 +64,7 @@ class PostgresInformation:
                 subject.seal(ANSWERS, answers, _place(request_id)), document is not None,
             )  # fmt: skip
             if document is not None:
-                await _amend(tx, application.user_id, document)
+                await _amend(tx, subject, open_ones, document)
             await tx.record(
                 provided_by,
                 "information.provided",
@@ -133,16 +135,21 @@ async def _request(tx: Transaction, application: ApplicationRef, request_id: str
     return row
 
 
-async def _amend(tx: Transaction, user_id: str, document: IdentityDocument) -> None:
-    """State the new document in every open application of the person."""
-    subject = await person(tx, user_id)
-    rows = await tx.rows(
+async def _open_applications(tx: Transaction, user_id: str) -> list[Any]:
+    """The person's applications that have not ended, locked."""
+    return await tx.rows(
         "SELECT application_id, sealed_applicant FROM applications"
         " WHERE tenant_id = $1 AND user_id = $2 AND NOT (state = ANY($3::text[]))"
         " ORDER BY application_id FOR UPDATE",
         tx.tenant_id, user_id, [each.value for each in TERMINAL_STATES],
     )  # fmt: skip
-    for row in rows:
+
+
+async def _amend(
+    tx: Transaction, subject: SealedPerson, open_ones: Sequence[Any], document: IdentityDocument
+) -> None:
+    """State the new document in each of these applications of the person."""
+    for row in open_ones:
         place = applicant_place(row["application_id"])
         stated = subject.open(APPLICANT, row["sealed_applicant"], place)
         await tx.execute(

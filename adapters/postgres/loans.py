@@ -42,6 +42,7 @@ class PostgresLoanBook:
     ) -> SettlementOutcome:
         application_id = application.application_id
         async with self._database.transaction(application.tenant_id) as tx:
+            await state_of(tx, application_id)  # its lock comes before its settlement's
             settlement = await _settlement(tx, application_id)
             if settlement is None:
                 raise InvariantViolated("SETTLEMENT_ABSENT", application_id)

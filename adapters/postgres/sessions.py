@@ -122,7 +122,7 @@ class PostgresSessions:
         async with self._database.transaction(tenant_id) as tx:
             mine = await tx.rows(
                 "SELECT session_id FROM sessions WHERE tenant_id = $1 AND user_id = $2"
-                " AND session_id = ANY($3) AND revoked_at IS NULL FOR UPDATE",
+                " AND session_id = ANY($3) AND revoked_at IS NULL ORDER BY session_id FOR UPDATE",
                 tenant_id, subject, list(revoked_ids),
             )  # fmt: skip
             until: datetime = await tx.value(
@@ -165,7 +165,8 @@ async def end_all(tx: Transaction, user_id: str, because: str, access: timedelta
     """End every session of somebody; returns their ids."""
     rows = await tx.rows(
         "SELECT session_id, clock_timestamp() + $3 AS until FROM sessions"
-        " WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL FOR UPDATE",
+        " WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL"
+        " ORDER BY session_id FOR UPDATE",
         tx.tenant_id, user_id, access + SLACK,
     )  # fmt: skip
     for row in rows:
@@ -183,7 +184,9 @@ async def revoke(tx: Transaction, revoked_ids: Sequence[str], until: datetime) -
         tx.tenant_id, list(revoked_ids), until,
     )  # fmt: skip
     await tx.execute(
-        "DELETE FROM revocations WHERE tenant_id = $1 AND expires_at < clock_timestamp()",
+        "DELETE FROM revocations WHERE tenant_id = $1 AND revoked_id IN ("
+        "SELECT revoked_id FROM revocations WHERE tenant_id = $1"
+        " AND expires_at < clock_timestamp() FOR UPDATE SKIP LOCKED)",
         tx.tenant_id,
     )
 

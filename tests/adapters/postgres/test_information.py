@@ -13,6 +13,7 @@ from models.domain.application import ApplicationRef, IdentityDocument
 from models.domain.errors import Conflict, NotFound
 from models.domain.ids import application_workflow_id, kyc_workflow_id
 from models.domain.review import InformationProvided, ReviewClosure, ReviewEnd
+from tests.adapters.postgres.locking import waits_empty_handed
 from tests.adapters.postgres.reviewing import WITHDRAWAL, asked, credit_review, opened
 
 pytestmark = pytest.mark.stack
@@ -112,6 +113,13 @@ async def test_a_new_document_is_stated_in_every_open_application(lending: Any) 
     assert await lending.reviews.answered(tenant_id, request_id) is True
     stated = [await document_of(lending, each) for each in (first, second, ended, neighbour)]
     assert stated == ["N7654321", "N7654321", "P1234567", "P1234567"]
+
+
+async def test_an_ending_and_an_answer_wait_for_each_other(lending: Any) -> None:
+    """Who ends an application has it, and wants its questions."""
+    ref = await lending.application()
+    act = answer(lending, ref, await asked(lending, ref), PASSPORT)
+    await waits_empty_handed(lending, ref.tenant_id, act, "applications", "information_requests")
 
 
 async def test_what_no_workflow_was_told_of_is_found_until_it_was(lending: Any) -> None:

@@ -12,6 +12,7 @@ from adapters.postgres.watching import PostgresOpenSettlements
 from models.domain.application import ApplicationEnding, State
 from models.domain.errors import Conflict, InvariantViolated, NotFound
 from models.domain.settlement import ChainReceipt, SettlementOrder, SettlementState
+from tests.adapters.postgres.locking import waits_empty_handed
 
 pytestmark = pytest.mark.stack
 
@@ -196,6 +197,14 @@ async def test_a_loan_is_booked_once_and_its_entries_balance(lending: Any) -> No
     row = (await lending.rows("SELECT * FROM applications WHERE tenant_id = $1", ref.tenant_id))[0]
     assert (row["state"], row["stage"]) == ("funded", "closed")
     assert (await lending.audited(ref.tenant_id)).count("application.funded") == 1
+
+
+async def test_a_booking_and_a_late_signature_wait_for_each_other(lending: Any) -> None:
+    """Who signs has the application, and wants its settlement."""
+    ref = await lending.application()
+    attempt = await lending.signed(ref)
+    act = lending.loans.book_loan(ref, lending.final(attempt.transaction.tx_hash))
+    await waits_empty_handed(lending, ref.tenant_id, act, "applications", "settlements")
 
 
 @pytest.mark.parametrize("signed", [False, True])

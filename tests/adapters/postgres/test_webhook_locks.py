@@ -13,6 +13,7 @@ from adapters.postgres.webhook_lines import WebhookLines
 from adapters.postgres.webhook_retries import PostgresWebhookRetries
 from adapters.postgres.webhooks import PostgresWebhooks
 from models.domain.webhook import GONE, Attempt, DueEvent, Line
+from tests.adapters.postgres.locking import waits_empty_handed
 from tests.adapters.postgres.receivers import (
     ACCEPTED,
     BOTH,
@@ -23,7 +24,6 @@ from tests.adapters.postgres.receivers import (
     happen,
     nothing,
     register,
-    settled,
 )
 
 pytestmark = pytest.mark.stack
@@ -73,39 +73,21 @@ async def hands(lending: Any) -> Hands:
     return Hands(lending, tenant, await register(lending, tenant, "https://hooks.example.org/in"))
 
 
-@pytest.mark.parametrize("how", ["remove", "pause", "resume", "redeliver_all", "gone"])
+@pytest.mark.parametrize("how", ["remove", "resume", "redeliver_all", "gone"])
 async def test_nobody_holds_a_line_while_waiting_for_a_delivery(hands: Hands, how: str) -> None:
-    """Who keeps how an attempt went has the delivery, and wants the line: it must be free."""
-    lending, line = hands.lending, await failed_line(
-        hands.lending, hands.tenant, hands.hook, "x.one"
-    )  # fmt: skip
+    """Who keeps how an attempt went has the delivery, and wants the line."""
+    lending = hands.lending
+    line = await failed_line(lending, hands.tenant, hands.hook, "x.one")
     due = await hands.retries.next(line)
     assert isinstance(due, DueEvent)
     if how == "redeliver_all":
-        await lending.execute("UPDATE webhook_deliveries SET status = 'dead_lettered'")
-    which = "WHERE tenant_id = $1 AND webhook_id = $2"
-    of = (line.tenant_id, line.webhook_id)
-    async with lending.superuser() as connection:
-        async with connection.transaction():
-            await connection.execute(f"SELECT FROM webhook_deliveries {which} FOR UPDATE", *of)
-            change = (
-                hands.retries.settle(line, due, Attempt(3, 410, GONE))
-                if how == "gone"
-                else hands.change(how)
-            )
-            under_way = asyncio.create_task(change)
-
-            async def waits_or_is_done() -> bool:
-                waiting = await lending.value(
-                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                    " AND wait_event_type = 'Lock'"
-                )
-                return under_way.done() or waiting > 0
-
-            await settled(waits_or_is_done)
-            assert under_way.done() == (how == "pause")  # that one needs neither
-            await connection.execute(f"SELECT FROM webhook_lines {which} FOR UPDATE NOWAIT", *of)
-        await under_way
+        await lending.execute(
+            "UPDATE webhook_deliveries SET status = 'dead_lettered' WHERE tenant_id = $1",
+            hands.tenant,
+        )
+    gone = Attempt(3, 410, GONE)
+    act = hands.retries.settle(line, due, gone) if how == "gone" else hands.change(how)
+    await waits_empty_handed(lending, hands.tenant, act, "webhook_deliveries", "webhook_lines")
 
 
 async def test_everybody_at_once_comes_through(hands: Hands) -> None:
