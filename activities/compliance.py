@@ -41,9 +41,9 @@ class ComplianceActivities:
         return await self._decide(application, Phase.CREDIT)
 
     async def _decide(self, application: ApplicationRef, phase: Phase) -> Verdict:
-        if (earlier := await self._records.verdict(application, phase)) is not None:
-            return earlier
-        case = await self._records.case(application)
+        case = await self._records.case(application, phase)
+        if isinstance(case, Verdict):
+            return case
         # Always this application's own names against today's list: both may have changed.
         screening = self._screener.screen([case.applicant.full_name])
         facts = _facts(case, screening, emt_authorised=self._emt_authorised)

@@ -38,10 +38,9 @@ class OfferActivities:
     @activity.defn(name="collect_offers")
     async def collect_offers(self, application: ApplicationRef, round_: int) -> OfferBook:
         """Fan out to all lenders; late and failing ones are reported, never waited for."""
-        earlier = await self._records.book(application)
+        request, assessment, earlier = await self._records.asked_for(application)
         if earlier is not None and (earlier.round >= round_ or earlier.accepted is not None):
             return earlier
-        request, assessment = await self._records.asked_for(application)
         scored = assessment.outcome == "scored"
         quote_request = QuoteRequest(
             tenant_id=application.tenant_id,

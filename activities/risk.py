@@ -9,9 +9,9 @@ import structlog
 from temporalio import activity
 
 from activities.ports.credit_bureau import CreditBureau
-from activities.ports.risk_records import RiskRecords
+from activities.ports.risk_records import RiskCase, RiskRecords
 from activities.ports.scorer import Scorer
-from models.domain.application import Applicant, ApplicationRef, CreditRequest
+from models.domain.application import Applicant, ApplicationRef
 from models.domain.decision import BureauEvidence, ReasonCode
 from models.domain.errors import Permanent, Transient
 from models.domain.failpoints import failpoint
@@ -61,20 +61,18 @@ class RiskActivities:
     @activity.defn(name="assess_risk")
     async def assess(self, application: ApplicationRef) -> Assessment:
         """Buy the report (once), score it in a thread, record the assessment."""
-        if (earlier := await self._records.assessment(application)) is not None:
-            return earlier
-        request, applicant = await self._records.asked_for(application)
-        bureau, report = await self._evidence(application, applicant)
+        case = await self._records.case(application, BUREAU)
+        if isinstance(case, Assessment):
+            return case
+        bureau, report = case.evidence or await self._bought(application, case.applicant)
         failpoint("risk.evidence_stored")
-        assessment = await self._score(request, applicant, bureau, report)
+        assessment = await self._score(case, bureau, report)
         await self._records.record_assessment(application, assessment, bureau)
         return assessment
 
-    async def _evidence(
+    async def _bought(
         self, application: ApplicationRef, applicant: Applicant
     ) -> tuple[BureauEvidence, BureauReport | None]:
-        if (earlier := await self._records.evidence(application, BUREAU)) is not None:
-            return earlier
         try:
             async with asyncio.timeout(self._deadline_s):
                 report = await self._bureau.report(
@@ -93,21 +91,17 @@ class RiskActivities:
         return outcome, report
 
     async def _score(
-        self,
-        request: CreditRequest,
-        applicant: Applicant,
-        bureau: BureauEvidence,
-        report: BureauReport | None,
+        self, case: RiskCase, bureau: BureauEvidence, report: BureauReport | None
     ) -> Assessment:
         if report is None:
             thin = bureau is BureauEvidence.THIN
             return self._referred(ReasonCode.THIN_FILE if thin else ReasonCode.EVIDENCE_MISSING)
         form = CreditForm(
-            amount_minor=request.amount_minor,
-            currency=request.currency,
-            term_months=request.term_months,
-            annual_income_minor=applicant.annual_income_minor,
-            employment_months=applicant.employment_months,
+            amount_minor=case.request.amount_minor,
+            currency=case.request.currency,
+            term_months=case.request.term_months,
+            annual_income_minor=case.applicant.annual_income_minor,
+            employment_months=case.applicant.employment_months,
         )
         return await asyncio.to_thread(self._scorer.score, form, report)
 

@@ -76,7 +76,7 @@ class ChainActivities:
         A revert proves nothing: somebody else may have relayed the same signatures, or may do so
         until the first of their deadlines. Transient until a final block is later than that.
         """
-        quote = await self._records.accepted_quote(order)
+        quote = (await self._records.accepted_offer(order)).quote
         standing = await self._chain.standing(quote.terms.loan_reference)
         if (paid := standing.payment) is not None:
             return await self._paid(order, quote, paid)
@@ -106,10 +106,9 @@ class ChainActivities:
         )
 
     async def _sign(self, order: SettlementOrder) -> Attempt:
-        quote = await self._records.accepted_quote(order)
-        lender_signature = await self._records.lender_signature(order)
-        if lender_signature is None:
-            lender_signature = await self._confirm(order, quote)
+        offer = await self._records.accepted_offer(order)
+        quote = offer.quote
+        lender_signature = offer.lender_signature or await self._confirm(order, quote)
         gas = await self._simulate(order, quote, lender_signature)
         return await self._records.persist_attempt(
             order,

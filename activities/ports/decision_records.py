@@ -25,12 +25,8 @@ class CreditCase:
 class DecisionRecords(Protocol):
     """Reads cases and keeps verdicts; one verdict per application and phase, for ever."""
 
-    async def case(self, application: ApplicationRef) -> CreditCase:
-        """What is known of the application now."""
-        ...
-
-    async def verdict(self, application: ApplicationRef, phase: Phase) -> Verdict | None:
-        """The verdict given earlier in this phase, if any."""
+    async def case(self, application: ApplicationRef, phase: Phase) -> CreditCase | Verdict:
+        """What is known of the application now; or the verdict, if the phase has led to one."""
         ...
 
     async def record_verdict(

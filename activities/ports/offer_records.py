@@ -13,12 +13,13 @@ from models.domain.risk import Assessment
 class OfferRecords(Protocol):
     """Each writing method is one transaction with its audit and outbox rows; all may repeat."""
 
-    async def asked_for(self, application: ApplicationRef) -> tuple[CreditRequest, Assessment]:
-        """The request and the assessment lenders are told of."""
-        ...
+    async def asked_for(
+        self, application: ApplicationRef
+    ) -> tuple[CreditRequest, Assessment, OfferBook | None]:
+        """The request and the assessment lenders are told of, and the offers on record, best first.
 
-    async def book(self, application: ApplicationRef) -> OfferBook | None:
-        """The offers on record, best first; None when no search was recorded yet."""
+        There is no book before a search was recorded. Raises NotFound APPLICATION_NOT_ASSESSED.
+        """
         ...
 
     async def record_search(

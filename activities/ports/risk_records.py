@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from models.domain.application import Applicant, ApplicationRef, CreditRequest
 from models.domain.decision import BureauEvidence
 from models.domain.risk import Assessment, BureauReport
+
+
+@dataclass(frozen=True, slots=True)
+class RiskCase:
+    """An application to be scored; the evidence that was bought for it earlier, if any was."""
+
+    request: CreditRequest
+    applicant: Applicant
+    evidence: tuple[BureauEvidence, BureauReport | None] | None
 
 
 class RiskRecords(Protocol):
@@ -16,14 +26,8 @@ class RiskRecords(Protocol):
         """The assessment on record, if there is one."""
         ...
 
-    async def asked_for(self, application: ApplicationRef) -> tuple[CreditRequest, Applicant]:
-        """The request and the person behind it."""
-        ...
-
-    async def evidence(
-        self, application: ApplicationRef, source: str
-    ) -> tuple[BureauEvidence, BureauReport | None] | None:
-        """The evidence bought earlier, if any."""
+    async def case(self, application: ApplicationRef, source: str) -> RiskCase | Assessment:
+        """The application, with what was bought of this source; or its assessment on record."""
         ...
 
     async def record_evidence(

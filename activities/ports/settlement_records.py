@@ -25,6 +25,17 @@ class Attempt:
     was_broadcast: bool
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptedOffer:
+    """An offer as its lender quoted it, and the lender's signature once it has confirmed.
+
+    A lender that has confirmed is not asked twice.
+    """
+
+    quote: Quote
+    lender_signature: str | None
+
+
 class ChainRecords(Protocol):
     """What the chain lane writes; each method is one transaction and may be repeated."""
 
@@ -32,12 +43,8 @@ class ChainRecords(Protocol):
         """The signed transaction on record, if there is one."""
         ...
 
-    async def accepted_quote(self, order: SettlementOrder) -> Quote:
-        """The accepted offer as its lender quoted it; NotFound unless it is the accepted one."""
-        ...
-
-    async def lender_signature(self, order: SettlementOrder) -> str | None:
-        """The lender's signature if it has confirmed already: it is not asked twice."""
+    async def accepted_offer(self, order: SettlementOrder) -> AcceptedOffer:
+        """The accepted offer; NotFound unless it is the accepted one."""
         ...
 
     async def adopt(self, order: SettlementOrder, quote: Quote, tx_hash: str) -> None:

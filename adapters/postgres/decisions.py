@@ -29,8 +29,11 @@ class PostgresDecisionRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def case(self, application: ApplicationRef) -> CreditCase:
+    async def case(self, application: ApplicationRef, phase: Phase) -> CreditCase | Verdict:
         async with self._database.transaction(application.tenant_id) as tx:
+            verdict = await _verdict(tx, application.application_id, phase)
+            if verdict is not None:
+                return verdict
             row = await tx.row(
                 "SELECT * FROM applications WHERE tenant_id = $1 AND application_id = $2",
                 tx.tenant_id, application.application_id,
@@ -48,10 +51,6 @@ class PostgresDecisionRecords:
                 assessment=assessment_of(assessed) if assessed else None,
                 bureau=BureauEvidence(assessed["bureau_status"]) if assessed else None,
             )
-
-    async def verdict(self, application: ApplicationRef, phase: Phase) -> Verdict | None:
-        async with self._database.transaction(application.tenant_id) as tx:
-            return await _verdict(tx, application.application_id, phase)
 
     async def record_verdict(
         self, application: ApplicationRef, verdict: Verdict, facts: Facts, screened_with: str

@@ -46,7 +46,9 @@ class PostgresOfferRecords:
         self._database = database
         self._venue = venue
 
-    async def asked_for(self, application: ApplicationRef) -> tuple[CreditRequest, Assessment]:
+    async def asked_for(
+        self, application: ApplicationRef
+    ) -> tuple[CreditRequest, Assessment, OfferBook | None]:
         async with self._database.transaction(application.tenant_id) as tx:
             asked = await tx.row(
                 "SELECT * FROM applications WHERE tenant_id = $1 AND application_id = $2",
@@ -56,13 +58,10 @@ class PostgresOfferRecords:
                 "SELECT * FROM assessments WHERE tenant_id = $1 AND application_id = $2",
                 tx.tenant_id, application.application_id,
             )  # fmt: skip
-        if asked is None or assessed is None:
-            raise NotFound("APPLICATION_NOT_ASSESSED", application.application_id)
-        return credit_request_of(asked), assessment_of(assessed)
-
-    async def book(self, application: ApplicationRef) -> OfferBook | None:
-        async with self._database.transaction(application.tenant_id) as tx:
-            return await _book(tx, application.application_id)
+            if asked is None or assessed is None:
+                raise NotFound("APPLICATION_NOT_ASSESSED", application.application_id)
+            book = await _book(tx, application.application_id)
+        return credit_request_of(asked), assessment_of(assessed), book
 
     async def record_search(
         self, application: ApplicationRef, answers: Sequence[ProviderAnswer], round_: int = 1

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pydantic import TypeAdapter
 
-from adapters.postgres.database import Database
+from activities.ports.risk_records import RiskCase
+from adapters.postgres.database import Database, Transaction
 from adapters.postgres.movement import move
 from adapters.postgres.people import applicant, person
 from adapters.postgres.rows import REASONS, assessment_of, credit_request_of
-from models.domain.application import Applicant, ApplicationRef, CreditRequest, Stage, State
+from models.domain.application import ApplicationRef, Stage, State
 from models.domain.decision import BureauEvidence
 from models.domain.risk import Assessment, BureauReport
 
@@ -23,37 +24,19 @@ class PostgresRiskRecords:
 
     async def assessment(self, application: ApplicationRef) -> Assessment | None:
         async with self._database.transaction(application.tenant_id) as tx:
-            row = await tx.row(
-                "SELECT * FROM assessments WHERE tenant_id = $1 AND application_id = $2",
-                tx.tenant_id, application.application_id,
-            )  # fmt: skip
-        return assessment_of(row) if row else None
+            return await _assessment(tx, application)
 
-    async def asked_for(self, application: ApplicationRef) -> tuple[CreditRequest, Applicant]:
+    async def case(self, application: ApplicationRef, source: str) -> RiskCase | Assessment:
         async with self._database.transaction(application.tenant_id) as tx:
+            if (earlier := await _assessment(tx, application)) is not None:
+                return earlier
             stated = await applicant(tx, application.application_id)
             row = await tx.row(
                 "SELECT * FROM applications WHERE tenant_id = $1 AND application_id = $2",
                 tx.tenant_id, application.application_id,
             )  # fmt: skip
-        return credit_request_of(row), stated
-
-    async def evidence(
-        self, application: ApplicationRef, source: str
-    ) -> tuple[BureauEvidence, BureauReport | None] | None:
-        async with self._database.transaction(application.tenant_id) as tx:
-            row = await tx.row(
-                "SELECT outcome, sealed_report FROM evidence"
-                " WHERE tenant_id = $1 AND application_id = $2 AND source = $3",
-                tx.tenant_id, application.application_id, source,
-            )  # fmt: skip
-            if row is None:
-                return None
-            report = None
-            if row["sealed_report"] is not None:
-                subject = await person(tx, application.user_id)
-                report = subject.open(_REPORT, row["sealed_report"], _place(application, source))
-        return BureauEvidence(row["outcome"]), report
+            evidence = await _evidence(tx, application, source)
+        return RiskCase(credit_request_of(row), stated, evidence)
 
     async def record_evidence(
         self,
@@ -109,6 +92,31 @@ class PostgresRiskRecords:
                         "model_version": assessment.model_version,
                     },
                 )
+
+
+async def _assessment(tx: Transaction, application: ApplicationRef) -> Assessment | None:
+    row = await tx.row(
+        "SELECT * FROM assessments WHERE tenant_id = $1 AND application_id = $2",
+        tx.tenant_id, application.application_id,
+    )  # fmt: skip
+    return assessment_of(row) if row else None
+
+
+async def _evidence(
+    tx: Transaction, application: ApplicationRef, source: str
+) -> tuple[BureauEvidence, BureauReport | None] | None:
+    row = await tx.row(
+        "SELECT outcome, sealed_report FROM evidence"
+        " WHERE tenant_id = $1 AND application_id = $2 AND source = $3",
+        tx.tenant_id, application.application_id, source,
+    )  # fmt: skip
+    if row is None:
+        return None
+    report = None
+    if row["sealed_report"] is not None:
+        subject = await person(tx, application.user_id)
+        report = subject.open(_REPORT, row["sealed_report"], _place(application, source))
+    return BureauEvidence(row["outcome"]), report
 
 
 def _place(application: ApplicationRef, source: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from activities.ports.settlement_records import Attempt
+from activities.ports.settlement_records import AcceptedOffer, Attempt
 from adapters.postgres import ledger
 from adapters.postgres.database import PLATFORM, Database, Transaction
 from adapters.postgres.movement import state_of
@@ -25,6 +25,10 @@ _ATTEMPT = (
 )
 
 
+class _NoAccountError(Exception):
+    """No nonce was ever taken from this account."""
+
+
 class PostgresChainRecords:
     """Intent before nonce, nonce before signature, stored bytes before broadcast."""
 
@@ -37,14 +41,10 @@ class PostgresChainRecords:
         async with self._database.transaction(application.tenant_id) as tx:
             return await _attempt(tx, application.application_id)
 
-    async def accepted_quote(self, order: SettlementOrder) -> Quote:
+    async def accepted_offer(self, order: SettlementOrder) -> AcceptedOffer:
         async with self._database.transaction(order.application.tenant_id) as tx:
-            return quote_of(await _accepted_offer(tx, order))
-
-    async def lender_signature(self, order: SettlementOrder) -> str | None:
-        async with self._database.transaction(order.application.tenant_id) as tx:
-            signature: str | None = (await _accepted_offer(tx, order))["lender_signature"]
-        return signature
+            row = await _accepted_offer(tx, order)
+        return AcceptedOffer(quote_of(row), row["lender_signature"])
 
     async def adopt(self, order: SettlementOrder, quote: Quote, tx_hash: str) -> None:
         application_id = order.application.application_id
@@ -101,10 +101,22 @@ class PostgresChainRecords:
         chain_nonce: int,
         sign: Callable[[int], SignedTransaction],
     ) -> Attempt:
+        try:
+            return await self._persist(order, quote, chain_nonce, sign)
+        except _NoAccountError:
+            # The first settlement ever: the account's row belongs to the platform, and must exist
+            # before this tenant's transaction can lock it.
+            await self._open_account(chain_nonce)
+            return await self._persist(order, quote, chain_nonce, sign)
+
+    async def _persist(
+        self,
+        order: SettlementOrder,
+        quote: Quote,
+        chain_nonce: int,
+        sign: Callable[[int], SignedTransaction],
+    ) -> Attempt:
         application_id = order.application.application_id
-        # The account's row belongs to the platform; it must exist before this tenant's
-        # transaction locks it.
-        await self._open_account(chain_nonce)
         async with self._database.transaction(order.application.tenant_id) as tx:
             # Whoever gives up on the settlement closes the application under the same lock, so
             # an attempt that was slow to get here cannot sign any more.
@@ -197,12 +209,14 @@ class PostgresChainRecords:
 
     async def _take_nonce(self, tx: Transaction, chain_nonce: int) -> int:
         """The next nonce, under a row lock: it is taken if and only if the bytes are stored."""
-        nonce: int = await tx.value(
+        nonce: int | None = await tx.value(
             "UPDATE chain_accounts SET next_nonce = GREATEST(next_nonce, $4) + 1"
             " WHERE tenant_id = $1 AND chain_id = $2 AND sender = $3"
             " RETURNING next_nonce - 1",
             PLATFORM, self._chain_id, self._sender, chain_nonce,
         )  # fmt: skip
+        if nonce is None:
+            raise _NoAccountError
         return nonce
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from activities.ports.chain import GasTerms, ReferenceStanding
-from activities.ports.settlement_records import Attempt
+from activities.ports.settlement_records import AcceptedOffer, Attempt
 from activities.settlement import ChainActivities
 from models.domain.application import ApplicationRef
 from models.domain.errors import Conflict, CreditError, Permanent
@@ -53,11 +53,8 @@ class MemoryRecords:
     async def attempt(self, application: ApplicationRef) -> Attempt | None:
         return self.kept
 
-    async def accepted_quote(self, order: SettlementOrder) -> Quote:
-        return QUOTE
-
-    async def lender_signature(self, order: SettlementOrder) -> str | None:
-        return self.signature
+    async def accepted_offer(self, order: SettlementOrder) -> AcceptedOffer:
+        return AcceptedOffer(QUOTE, self.signature)
 
     async def adopt(self, order: SettlementOrder, quote: Quote, tx_hash: str) -> None:
         self.adopted = tx_hash

@@ -35,11 +35,8 @@ class MemoryRecords:
         self.facts: list[Facts] = []
         self.screened_with: list[str] = []
 
-    async def case(self, application: ApplicationRef) -> CreditCase:
-        return self.known
-
-    async def verdict(self, application: ApplicationRef, phase: Phase) -> Verdict | None:
-        return self.verdicts.get(phase)
+    async def case(self, application: ApplicationRef, phase: Phase) -> CreditCase | Verdict:
+        return self.verdicts.get(phase, self.known)
 
     async def record_verdict(
         self, application: ApplicationRef, verdict: Verdict, facts: Facts, screened_with: str

@@ -32,11 +32,10 @@ class MemoryRecords:
         self.answers: list[ProviderAnswer] = []
         self.accepted: list[AcceptOffer] = []
 
-    async def asked_for(self, application: ApplicationRef) -> tuple[CreditRequest, Assessment]:
-        return REQUEST, SCORED
-
-    async def book(self, application: ApplicationRef) -> OfferBook | None:
-        return self.searched
+    async def asked_for(
+        self, application: ApplicationRef
+    ) -> tuple[CreditRequest, Assessment, OfferBook | None]:
+        return REQUEST, SCORED, self.searched
 
     async def record_search(
         self, application: ApplicationRef, answers: Sequence[ProviderAnswer], round_: int = 1

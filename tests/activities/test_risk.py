@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from activities.ports.risk_records import RiskCase
 from activities.risk import EVIDENCE_ATTEMPTS, ReferralActivities, RiskActivities
-from models.domain.application import Applicant, ApplicationRef, CreditRequest
+from models.domain.application import Applicant, ApplicationRef
 from models.domain.decision import BureauEvidence
 from models.domain.errors import Permanent, Transient, Unavailable
 from models.domain.risk import Assessment, BureauReport, CreditForm
@@ -32,11 +33,9 @@ class MemoryRecords:
     async def assessment(self, application: ApplicationRef) -> Assessment | None:
         return self.assessed
 
-    async def asked_for(self, application: ApplicationRef) -> tuple[CreditRequest, Applicant]:
-        return REQUEST, APPLICANT
-
-    async def evidence(self, application: ApplicationRef, source: str) -> Evidence | None:
-        return self.stored
+    async def case(self, application: ApplicationRef, source: str) -> RiskCase | Assessment:
+        assert source == "bureau"
+        return self.assessed or RiskCase(REQUEST, APPLICANT, self.stored)
 
     async def record_evidence(
         self,

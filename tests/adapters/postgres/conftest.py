@@ -387,7 +387,7 @@ class Lending:
         sender = sender or self.sender()
         order = await self.confirmed(ref)
         records = self.settlements(sender)
-        quote = await records.accepted_quote(order)
+        quote = (await records.accepted_offer(order)).quote
         return await records.persist_attempt(order, quote, 0, self.signer(sender))
 
     def final(self, tx_hash: str, *, succeeded: bool = True) -> FinalitySignal:

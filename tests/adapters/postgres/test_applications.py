@@ -219,5 +219,5 @@ async def test_sealed_data_opens_in_its_own_place_alone(lending: Any) -> None:
         second.application_id,
     )
     with pytest.raises(Undecipherable):
-        await lending.risk.asked_for(second)
-    assert (await lending.risk.asked_for(first))[1] == lending.person()
+        await lending.risk.case(second, "bureau")
+    assert (await lending.risk.case(first, "bureau")).applicant == lending.person()

@@ -148,7 +148,7 @@ async def test_of_signing_and_withdrawing_exactly_one_happens(lending: Any) -> N
         sender = lending.sender()
         order = await lending.confirmed(ref := await lending.application())
         records = lending.settlements(sender)
-        quote = await records.accepted_quote(order)
+        quote = (await records.accepted_offer(order)).quote
         signing, withdrawing = await race(
             seed,
             records.persist_attempt(order, quote, 0, lending.signer(sender)),

@@ -9,19 +9,26 @@ from typing import Any
 import asyncpg
 import pytest
 
-from models.domain.application import ApplicationEnding, State
-from models.domain.errors import Conflict, CreditError
+from models.domain.application import ApplicationEnding, ApplicationRef, State
+from models.domain.decision import BureauEvidence
+from models.domain.errors import Conflict, CreditError, NotFound
 from models.domain.offer import ProviderAnswer
 
 pytestmark = pytest.mark.stack
 
 
+async def assessed(lending: Any) -> ApplicationRef:
+    ref: ApplicationRef = await lending.application()
+    await lending.risk.record_assessment(ref, lending.assessment(), BureauEvidence.PRESENT)
+    return ref
+
+
 async def test_the_first_search_stands(lending: Any) -> None:
-    ref = await lending.application()
+    ref = await assessed(lending)
     first = await lending.offered(ref, lenders=2)
     before = await lending.contents(ref.tenant_id)
     assert await lending.offered(ref, lenders=3) == first
-    assert await lending.offers.book(ref) == first
+    assert (await lending.offers.asked_for(ref))[2] == first
     assert await lending.contents(ref.tenant_id) == before
 
 
@@ -65,11 +72,13 @@ async def test_at_one_apr_the_lower_total_is_first_and_then_the_older_offer(lend
 
 
 async def test_a_search_without_offers_is_a_search(lending: Any) -> None:
-    ref = await lending.application()
-    assert await lending.offers.book(ref) is None
+    with pytest.raises(NotFound, match="APPLICATION_NOT_ASSESSED"):
+        await lending.offers.asked_for(await lending.application())
+    ref = await assessed(lending)
+    assert (await lending.offers.asked_for(ref))[2] is None
     book = await lending.offers.record_search(ref, [ProviderAnswer("late", None, "DEADLINE")])
     assert (book.offers, len(book.missing)) == ((), 1)
-    assert await lending.offers.book(ref) == book
+    assert (await lending.offers.asked_for(ref))[2] == book
 
 
 async def test_an_acceptance_is_kept_and_may_be_repeated(lending: Any) -> None:

@@ -182,7 +182,7 @@ async def sign(lending: Any, ref: Any) -> Step:
     order = await lending.confirmed(ref)
     sender = lending.sender()
     records = lending.settlements(sender)
-    quote = await records.accepted_quote(order)
+    quote = (await records.accepted_offer(order)).quote
     return lambda: records.persist_attempt(order, quote, 0, lending.signer(sender))
 
 
@@ -190,7 +190,7 @@ async def sign(lending: Any, ref: Any) -> Step:
 async def adopt(lending: Any, ref: Any) -> Step:
     order = await lending.confirmed(ref)
     records = lending.settlements()
-    quote = await records.accepted_quote(order)
+    quote = (await records.accepted_offer(order)).quote
     return lambda: records.adopt(order, quote, "0x" + "77" * 32)
 
 

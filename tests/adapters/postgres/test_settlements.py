@@ -41,7 +41,8 @@ async def test_fifty_settlements_at_once_take_consecutive_nonces(lending: Any) -
         await lending.accepted(await lending.application(tenant_id, f"user-{number}"))
         for number in range(50)
     ]
-    quotes = await asyncio.gather(*(records.accepted_quote(order) for order in orders))
+    accepted = await asyncio.gather(*(records.accepted_offer(order) for order in orders))
+    quotes = [each.quote for each in accepted]
     attempts = await asyncio.gather(
         *(
             records.persist_attempt(order, quote, 7, lending.signer(sender))
@@ -56,7 +57,7 @@ async def test_one_application_is_signed_once_however_many_try(lending: Any) -> 
     sender = lending.sender()
     records = lending.settlements(sender)
     order = await lending.accepted(await lending.application())
-    quote = await records.accepted_quote(order)
+    quote = (await records.accepted_offer(order)).quote
     attempts = await asyncio.gather(
         *(records.persist_attempt(order, quote, 0, lending.signer(sender)) for _ in range(12))
     )
@@ -70,7 +71,7 @@ async def test_a_failed_signature_takes_neither_nonce_nor_reservation(lending: A
     sender = lending.sender()
     records = lending.settlements(sender)
     order = await lending.accepted(await lending.application())
-    quote = await records.accepted_quote(order)
+    quote = (await records.accepted_offer(order)).quote
 
     def refuse(_: int) -> Any:
         raise ValueError("no key")
@@ -95,7 +96,7 @@ async def test_the_nonce_is_never_below_the_chains(
     nonces = []
     for chain_nonce in on_chain:
         order = await lending.accepted(await lending.application())
-        quote = await records.accepted_quote(order)
+        quote = (await records.accepted_offer(order)).quote
         attempt = await records.persist_attempt(order, quote, chain_nonce, lending.signer(sender))
         nonces.append(attempt.transaction.nonce)
     assert nonces == taken
@@ -106,7 +107,7 @@ async def test_only_an_accepted_offer_is_settled(lending: Any) -> None:
     request = lending.accepting(ref, await lending.offered(ref))
     order = SettlementOrder(ref, request.offer_id, request.acceptance)
     with pytest.raises(NotFound, match="OFFER_NOT_ACCEPTED"):
-        await lending.settlements().accepted_quote(order)
+        await lending.settlements().accepted_offer(order)
     with pytest.raises(Conflict, match="SETTLEMENT_CLOSED"):
         await lending.settlements().record_confirmation(order, "0x" + "cd" * 65)
 
@@ -216,7 +217,7 @@ async def test_a_loan_that_somebody_else_relayed_is_booked_once(lending: Any, si
     else:
         order = await lending.confirmed(ref)
         records = lending.settlements()
-        await records.adopt(order, await records.accepted_quote(order), theirs.tx_hash)
+        await records.adopt(order, (await records.accepted_offer(order)).quote, theirs.tx_hash)
     outcomes = [await lending.loans.book_loan(ref, theirs) for _ in range(2)]
     assert outcomes[0] == outcomes[1]
     row = (await lending.rows("SELECT * FROM settlements WHERE tenant_id = $1", ref.tenant_id))[0]
@@ -229,9 +230,9 @@ async def test_a_loan_that_somebody_else_relayed_is_booked_once(lending: Any, si
 async def test_a_lender_that_confirmed_is_remembered(lending: Any) -> None:
     order = await lending.accepted(await lending.application())
     records = lending.settlements()
-    assert await records.lender_signature(order) is None
+    assert (await records.accepted_offer(order)).lender_signature is None
     await records.record_confirmation(order, "0x" + "cd" * 65)
-    assert await records.lender_signature(order) == "0x" + "cd" * 65
+    assert (await records.accepted_offer(order)).lender_signature == "0x" + "cd" * 65
 
 
 async def test_nothing_is_booked_for_a_transaction_that_is_not_ours(lending: Any) -> None:
@@ -295,7 +296,7 @@ async def test_nothing_is_signed_after_the_settlement_failed(lending: Any) -> No
     sender = lending.sender()
     order = await lending.confirmed(await lending.application())
     records = lending.settlements(sender)
-    quote = await records.accepted_quote(order)
+    quote = (await records.accepted_offer(order)).quote
     await lending.failing(order.application, "LENDER_SIGNATURE_INVALID")
     with pytest.raises(Conflict, match="SETTLEMENT_CLOSED"):
         await records.persist_attempt(order, quote, 0, lending.signer(sender))
