@@ -81,7 +81,9 @@ async def measure() -> list[Figure]:
     with hold(STATE_DIR):
         forget_earlier_run(STATE_DIR)
         # As production may: workflow code has passed its tests, which always use the sandbox.
-        stack = Stack(STATE_DIR, StackOptions(headless=True, workflow_sandbox=False))
+        # The chain is not saved: it would write all of its history, every second more of it.
+        options = StackOptions(headless=True, workflow_sandbox=False, chain_saved=False)
+        stack = Stack(STATE_DIR, options)
         textbook: ManagedProcess | None = None
         try:
             await stack.start()

@@ -57,6 +57,7 @@ class StackOptions:
     confirmations: int = 3
     headless: bool = False
     durable: bool = True
+    chain_saved: bool = True  # without it the chain does not outlive its process
     quote_validity_s: int = 900
     identity_delay_s: float = 0.5
     workflow_sandbox: bool = True
@@ -83,8 +84,9 @@ class Stack:
         ports = options.ports
         self.postgres = Postgres(self.state_dir, ports.get("POSTGRES"), durable=options.durable)
         self.chain = Anvil(
-            self.state_dir, SANDBOX_CHAIN_ID, options.block_time_s, ports.get("CHAIN")
-        )
+            self.state_dir, SANDBOX_CHAIN_ID, options.block_time_s, ports.get("CHAIN"),
+            saved=options.chain_saved,
+        )  # fmt: skip
         self.kafka = KafkaBroker(self.state_dir, ports.get("KAFKA"))
         self.valkey = Valkey(self.state_dir, ports.get("VALKEY"))
         self.api_port = claim_port(ports.get("API"), "CAAS_API_PORT")

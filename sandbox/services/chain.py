@@ -44,8 +44,9 @@ class Anvil:
     """A chain whose state lies in `state_dir/<name>` and outlives it; `name` tells two apart.
 
     It saves itself once a second: after SIGKILL up to a second of blocks is missing, as after a
-    reorganisation, and whoever waits for a depth sees it. `block_time_s=None` mines a block per
-    transaction.
+    reorganisation, and whoever waits for a depth sees it. Every time it writes all of its history:
+    with `saved=False` it writes nothing, for runs that measure, and is gone once it ends.
+    `block_time_s=None` mines a block per transaction.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Anvil:
         hardfork: str = HARDFORK,
         mnemonic: str = MNEMONIC,
         name: str = "anvil",
+        saved: bool = True,
     ) -> None:
         self._state_dir = state_dir.absolute()
         self._configured_port = port
@@ -65,6 +67,7 @@ class Anvil:
         self._hardfork = hardfork
         self._mnemonic = mnemonic
         self._name = name
+        self._saved = saved
         self._port: int | None = None
         self._process: ManagedProcess | None = None
         self._copying: asyncio.Task[None] | None = None
@@ -113,7 +116,8 @@ class Anvil:
         )
         await self._process.start()
         await self._process.ready(self._answers, _START_LIMIT_S)
-        self._copying = asyncio.create_task(self._keep_whole_copy())
+        if self._saved:
+            self._copying = asyncio.create_task(self._keep_whole_copy())
 
     async def stop(self) -> None:
         """Stop in order, saving the state, and leave no process; does nothing if not running."""
@@ -156,7 +160,8 @@ class Anvil:
         command = [str(_ANVIL), "--host", LOOPBACK, "--port", str(port), "--quiet"]
         command += ["--chain-id", str(self.chain_id), "--hardfork", self._hardfork]
         command += ["--mnemonic", self._mnemonic, "--no-request-size-limit"]
-        command += ["--state", str(self._state), "--state-interval", str(_SAVE_INTERVAL_S)]
+        if self._saved:
+            command += ["--state", str(self._state), "--state-interval", str(_SAVE_INTERVAL_S)]
         command += ["--cache-path", str(self._home / "cache")]
         if self._block_time_s is not None:
             command += ["--block-time", str(self._block_time_s)]

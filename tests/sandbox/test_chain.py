@@ -102,3 +102,15 @@ async def test_a_refused_call_and_a_taken_port_are_told(tmp_path: Path) -> None:
             await Anvil(tmp_path, port=port, name="second").start()
     finally:
         await chain.stop()
+
+
+async def test_a_chain_that_is_not_saved_writes_nothing_and_begins_anew(tmp_path: Path) -> None:
+    chain = Anvil(tmp_path, block_time_s=None, saved=False)
+    await chain.start()
+    try:
+        await pay(chain)
+        await chain.restart()
+        assert await chain.rpc("eth_getBalance", RECIPIENT, "latest") == "0x0"
+    finally:
+        await chain.stop()
+    assert list((tmp_path / "anvil").glob("state*")) == []
