@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from adapters.postgres.database import Database, Transaction
 from adapters.postgres.webhook_lane import event_of
-from adapters.postgres.webhooks import bury, set_status, target_of
+from adapters.postgres.webhooks import bury, bury_line, set_status, target_of
 from models.domain.errors import InvariantViolated
 from models.domain.events import Event
 from models.domain.webhook import (
@@ -43,7 +43,7 @@ class PostgresWebhookRetries:
             )  # fmt: skip
             status = webhook["status"]
             if status in (WebhookStatus.REMOVED, WebhookStatus.DISABLED):
-                await _bury_line(tx, line, REMOVED if status == "removed" else GONE)
+                await bury_line(tx, line, REMOVED if status == "removed" else GONE)
                 await _hand_back(tx, line)
                 return Drained.HANDED_BACK
             if status == WebhookStatus.PAUSED:
@@ -115,18 +115,6 @@ async def _head(tx: Transaction, line: Line) -> Any:
         " WHERE d.tenant_id = $1 AND d.webhook_id = $2 AND d.key = $3 AND d.status = 'pending'"
         " ORDER BY d.event_seq LIMIT 1",
         line.tenant_id, line.webhook_id, line.key,
-    )  # fmt: skip
-
-
-async def _bury_line(tx: Transaction, line: Line, reason: str) -> None:
-    """Dead-letter what was added to a line while its webhook was taken away."""
-    await tx.execute(
-        "WITH ours AS (SELECT delivery_id FROM webhook_deliveries WHERE tenant_id = $1"
-        " AND webhook_id = $2 AND key = $3 AND status = 'pending' ORDER BY delivery_id FOR UPDATE)"
-        " UPDATE webhook_deliveries d SET status = 'dead_lettered', last_reason = $4,"
-        " settled_at = clock_timestamp() FROM ours"
-        " WHERE d.tenant_id = $1 AND d.delivery_id = ours.delivery_id",
-        line.tenant_id, line.webhook_id, line.key, reason,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from models.domain.errors import Conflict, NotFound
 from models.domain.ids import new_id
 from models.domain.webhook import (
     REMOVED,
+    Line,
     NewWebhook,
     Target,
     Webhook,
@@ -39,15 +40,15 @@ _WAKE_LINES: Final = (
 )
 _CHANGE_PENDING: Final = (
     "WITH ours AS (SELECT delivery_id FROM webhook_deliveries"
-    " WHERE tenant_id = $1 AND webhook_id = $2 AND status = 'pending'"
+    " WHERE tenant_id = $1 AND webhook_id = $2 AND status = 'pending'{of_line}"
     " ORDER BY delivery_id FOR UPDATE)"
     " UPDATE webhook_deliveries d SET {change} FROM ours"
     " WHERE d.tenant_id = $1 AND d.delivery_id = ours.delivery_id"
 )
-_REST: Final = _CHANGE_PENDING.format(change="since = clock_timestamp()")
-_BURY: Final = _CHANGE_PENDING.format(
-    change="status = 'dead_lettered', last_reason = $3, settled_at = clock_timestamp()"
-)
+_DEAD: Final = "status = 'dead_lettered', last_reason = $3, settled_at = clock_timestamp()"
+_REST: Final = _CHANGE_PENDING.format(change="since = clock_timestamp()", of_line="")
+_BURY: Final = _CHANGE_PENDING.format(change=_DEAD, of_line="")
+_BURY_LINE: Final = _CHANGE_PENDING.format(change=_DEAD, of_line=" AND key = $4")
 
 Answer = Callable[[Webhook], StoredAnswer]
 AnswerWithSecret = Callable[[Webhook, str], StoredAnswer]
@@ -230,6 +231,11 @@ async def bury(tx: Transaction, webhook_id: str, reason: str) -> int:
     await tx.execute(_WAKE_LINES, tx.tenant_id, webhook_id)
     await tell(tx)
     return buried
+
+
+async def bury_line(tx: Transaction, line: Line, reason: str) -> None:
+    """Dead-letter what was added to a line while its webhook was taken away."""
+    await tx.execute(_BURY_LINE, line.tenant_id, line.webhook_id, reason, line.key)
 
 
 def webhook_of(row: Any) -> Webhook:

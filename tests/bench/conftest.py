@@ -46,6 +46,7 @@ async def examined(request: pytest.FixtureRequest) -> AsyncIterator[Examined]:
             access = Access.read(state_dir)
             assert await at_rest(access, LIMIT_S) == ""
             yield Examined(await gather(access), access)
+            assert stack.postgres.deadlocks() == 0, stack.postgres.process.log_path
         finally:
             await stack.stop()
     if not request.session.testsfailed:

@@ -252,6 +252,28 @@ async def test_a_removed_webhooks_lines_end(lending: Any, tenant: str, hook: Reg
     assert await records.all(tenant, BOTH) == ()
 
 
+async def test_what_is_added_while_a_webhook_is_removed_is_told_to_nobody(
+    lending: Any, tenant: str, hook: Registered
+) -> None:
+    line = await failed_line(lending, tenant, hook, "x.one", "x.two")
+    await PostgresWebhooks(lending.app).remove(
+        lending.write(tenant), hook.webhook_id, BOTH, nothing
+    )
+    # As whoever took it up a moment before the removal was committed leaves it.
+    await lending.execute(
+        "UPDATE webhook_deliveries SET status = 'pending', last_reason = NULL, settled_at = NULL"
+        " WHERE tenant_id = $1 AND type = 'x.two'",
+        tenant,
+    )
+    sender = ScriptedSender()
+    done = await WebhookActivities(retries(lending), sender).deliver_webhooks(line)
+    assert (done, sender.sent) == (Drained.HANDED_BACK, [])
+    assert [row[1:4:2] for row in await deliveries(lending, line)] == [
+        ("dead_lettered", "REMOVED")
+    ] * 2
+    assert await lines(lending, line) == 0
+
+
 async def test_a_line_that_nobody_looks_after_is_told_again(
     lending: Any, tenant: str, hook: Registered
 ) -> None:
