@@ -174,11 +174,23 @@ class Crowd:
         journey = await journey_on(self.stack, self.http, persona, limit_s=LIMIT_S)
         self.ended.append((journey, await journey.run()))
 
-    async def keep_sending(self, name: str, every_s: float, enough: Callable[[], bool]) -> None:
-        """Send one after the other, without waiting for endings, until it is enough."""
+    async def keep_sending(
+        self, name: str, every_s: float, at_most: int, enough: Callable[[], bool]
+    ) -> None:
+        """Send one after the other until it is enough, with so many under way at most: a machine
+        that is slower than they come would have more and more of them, and be slower still."""
+        places = asyncio.Semaphore(at_most)
+
+        async def one() -> None:
+            try:
+                await self.send(name)
+            finally:
+                places.release()
+
         async with asyncio.TaskGroup() as group:
             while not enough():
-                group.create_task(self.send(name))
+                await places.acquire()
+                group.create_task(one())
                 await asyncio.sleep(every_s)
 
 

@@ -106,7 +106,7 @@ async def _swept(sweep: Sweep, crowd: Crowd, receiver: Receiver) -> Swept:
                 for name in ONCE_EACH:
                     group.create_task(crowd.send(name))
                 group.create_task(
-                    crowd.keep_sending("approved", 1.5, lambda: not _on_the_way(sweep))
+                    crowd.keep_sending("approved", 1.5, 12, lambda: not _on_the_way(sweep))
                 )
             await _directly(access, crowd, sweep)
             services = await _services_die(sweep.stack, crowd)
