@@ -35,7 +35,7 @@ STEADY_S: Final = 60.0
 SOAK_S: Final = 600.0
 PER_S: Final = 200
 KNOWN: Final = 40
-REPEATS: Final = 3
+REPEATS: Final = 9
 _TOKENS_VALID_S: Final = 6 * 3600
 
 

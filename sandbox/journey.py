@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 FOLLOW_EVERY_S: Final = 0.1
 RETRY_EVERY_S: Final = 0.5
-DEFAULT_LIMIT_S: Final = 120.0
+DEFAULT_LIMIT_S: Final = 300.0
 
 # Whoever gets one of these may ask again: the API, or what stands before it, cannot serve now.
 _NOT_NOW: Final = frozenset({429, 502, 503, 504})

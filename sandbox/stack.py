@@ -37,7 +37,7 @@ from sandbox.wallets import DEVELOPMENT_DEPLOYER_KEY, Wallet, seed_in, wallet
 from settings import ROOT
 
 DATABASE: Final = "caas"
-_START_LIMIT_S: Final = 60.0
+_START_LIMIT_S: Final = 240.0
 
 # Which roles share a process here; a production deployment gives each its own.
 WORKER_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -91,5 +91,5 @@ async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def http(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API that trusts nothing of the environment."""
-    async with httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=30.0) as client:
+    async with httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=120.0) as client:
         yield client

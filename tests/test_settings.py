@@ -280,7 +280,7 @@ def test_a_worker_with_a_wrong_setting_says_so_in_one_line() -> None:
         env={**quiet, **NEEDED, "CAAS_API__PORT": CONTENT},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert ended.returncode == 1

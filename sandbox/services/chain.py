@@ -23,7 +23,7 @@ _ANVIL = (
     Path(__file__).resolve().parents[1]
     / "node/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 )
-_START_LIMIT_S = 30.0
+_START_LIMIT_S = 240.0
 _SAVE_INTERVAL_S = 1
 _RPC_LIMIT_S = 30.0
 

@@ -20,7 +20,7 @@ from sandbox.services.ports import LOOPBACK, claim_port
 from sandbox.services.process import ManagedProcess
 
 PARTITIONS: Final = 6
-_START_LIMIT_S: Final = 30.0
+_START_LIMIT_S: Final = 240.0
 
 
 class NoBrokerError(Exception):

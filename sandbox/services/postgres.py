@@ -21,7 +21,7 @@ from sandbox.services.process import EarlyExitError, ManagedProcess
 
 SUPERUSER = "postgres"
 _INITDB_LIMIT_S = 120.0
-_START_LIMIT_S = 60.0
+_START_LIMIT_S = 240.0
 # After SIGKILL the old server's memory is released only when its last backend has gone.
 _OLD_SERVER_LIMIT_S = 20.0
 _OLD_SERVER_SIGNS = ("pre-existing shared memory block", "another server might be running")

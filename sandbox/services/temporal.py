@@ -28,7 +28,7 @@ ONE_MACHINE: Mapping[str, object] = {
     "matching.numTaskqueueWritePartitions": 1,
     "system.forceSearchAttributesCacheRefreshOnRead": False,
 }
-_START_LIMIT_S = 60.0
+_START_LIMIT_S = 240.0
 
 
 class TemporalServer:

@@ -13,7 +13,7 @@ from valkey.exceptions import ValkeyError
 from sandbox.services.ports import LOOPBACK, claim_port
 from sandbox.services.process import ManagedProcess
 
-_START_LIMIT_S: Final = 30.0
+_START_LIMIT_S: Final = 240.0
 
 
 class NoValkeyError(Exception):

@@ -63,7 +63,7 @@ class Served:
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=60)
         self._socket.close()
         assert not self._thread.is_alive()
 
@@ -127,7 +127,7 @@ def eventually() -> Callable[[Callable[[], bool]], Awaitable[None]]:
     """Wait until a condition holds; fail after ten seconds."""
 
     async def wait(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.01)
 

@@ -47,5 +47,5 @@ def test_a_bug_is_shown() -> None:
 def _run(ending: str, thread: str = WAITING) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", PROGRAM.format(thread=thread, ending=ending)],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip

@@ -100,7 +100,7 @@ async def provider() -> AsyncIterator[Provider]:
     try:
         assert process.stdout is not None
         assert (await asyncio.to_thread(process.stdout.readline)).strip() == "ready"
-        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             found = await client.get(f"{issuer}/.well-known/openid-configuration")
             yield Provider(issuer, client, found.json())
     finally:

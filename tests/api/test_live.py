@@ -29,7 +29,7 @@ from sandbox.counterparties.issuer import SandboxIssuer
 from tests.api.events import RememberedEvents
 from tests.envelope import violations
 
-LIMIT_S = 20.0
+LIMIT_S = 180.0
 APPLICATION = "app_" + "1" * 32
 OTHERS = "app_" + "2" * 32
 

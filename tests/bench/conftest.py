@@ -23,7 +23,7 @@ from sandbox.services.state_dir import hold
 from sandbox.stack import Stack, StackOptions
 from settings import ROOT
 
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ async def _history(stack: Stack) -> None:
     async with httpx.AsyncClient(
         base_url=stack.api_url,
         trust_env=False,
-        timeout=30.0,
+        timeout=120.0,
         event_hooks={"response": [log.heard]},
     ) as http:
         people = [_person(stack, http, tenant, n) for tenant in ("east", "west") for n in range(2)]

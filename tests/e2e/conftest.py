@@ -17,7 +17,7 @@ from tests.e2e.outside import Journals, Loan, Node, Truth, World
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def world(stack: Stack) -> AsyncIterator[World]:
     """The product, the chain, the database and the counterparties, each asked directly."""
-    async with httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=30.0) as http:
+    async with httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=120.0) as http:
         truth = await Truth.connect(stack)
         yield World(stack, http, Node(http, stack.chain.rpc_url), truth, Journals(stack))
         await truth.close()

@@ -42,7 +42,7 @@ PROCESSES: Mapping[str, str] = {
     "worker-chain": "worker-chain",
 }
 # Generous: it only decides how long a failure takes.
-LIMIT_S = 420.0
+LIMIT_S = 900.0
 POLL_S = 0.02
 # Queue and id of the workflows that are the sweep's own.
 DIRECT = "direct"

@@ -21,7 +21,7 @@ async def raced(world: World) -> Result:
     """A race of a few; every third one's lender hangs up on the acceptance it has heard."""
     limits = httpx.Limits(max_connections=60)
     async with httpx.AsyncClient(
-        base_url=world.stack.api_url, trust_env=False, timeout=60.0, limits=limits
+        base_url=world.stack.api_url, trust_env=False, timeout=180, limits=limits
     ) as http:
         return await race(
             world.stack, http, APPLICATIONS, tenant=f"race-{secrets.token_hex(6)}",

@@ -89,7 +89,7 @@ async def own(world: World) -> AsyncIterator[Own]:
             api = _api(world, port, postgres, temporal, valkey)
             await api.start()
             url = f"http://127.0.0.1:{port}"
-            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as http:
+            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=180) as http:
 
                 async def answers() -> bool:
                     try:

@@ -76,7 +76,7 @@ async def swept(
             async with httpx.AsyncClient(
                 base_url=stack.api_url,
                 trust_env=False,
-                timeout=30.0,
+                timeout=120.0,
                 event_hooks={"response": [log.heard]},
             ) as http:
                 sweep, crowd = Sweep(stack, nursery, markers), Crowd(stack, http)

@@ -33,7 +33,7 @@ async def document(stack: Stack) -> dict[str, object]:
 async def outcome(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     scratch: Path = tmp_path_factory.mktemp("fuzz")
     assert stack.deployment is not None
-    async with httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=30.0) as http:
+    async with httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=120.0) as http:
         ground = await lay_ground(http, stack.token, stack.deployment, stack.seed, scratch.name)
     return await run(stack.api_url, ground, scratch, BOUNDS)
 

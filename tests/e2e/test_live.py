@@ -17,7 +17,7 @@ from tests.e2e.outside import World
 
 pytestmark = pytest.mark.stack
 
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 
 
 class Follower:

@@ -43,7 +43,7 @@ from tests.e2e.outside import World
 pytestmark = pytest.mark.stack
 
 AT_ONCE = 8
-LIMIT_S = 30.0
+LIMIT_S = 180.0
 SERVED: Final = frozenset({101, 200, 201, 202, 204, 409, 422})
 # Where nobody of the table finds things as the request needs them, and what they are told instead:
 # loans that are paid out, proofs that nobody signed.

@@ -19,7 +19,7 @@ async def pay(chain: Anvil) -> str:
     """Send one ether and wait until it is mined; returns the transaction's hash."""
     payment = {"from": SENDER, "to": RECIPIENT, "value": ONE_ETHER}
     tx_hash = await chain.rpc("eth_sendTransaction", payment)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await chain.rpc("eth_getTransactionReceipt", tx_hash) is None:
             await asyncio.sleep(0.05)
     assert isinstance(tx_hash, str)
@@ -30,7 +30,7 @@ async def saved(chain: Anvil, state_dir: Path) -> None:
     """Wait until the chain's next save, and the copy of it, have been written."""
     copy = state_dir / "anvil/state.whole.json"
     at_first = copy.stat().st_mtime_ns if copy.exists() else 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for _ in range(2):
             while not copy.exists() or copy.stat().st_mtime_ns == at_first:
                 await asyncio.sleep(0.05)

@@ -66,7 +66,9 @@ def test_the_command_line_prints_a_token_of_that_issuer(tmp_path) -> None:
     issuer = SandboxIssuer.create(tmp_path)
     command = [sys.executable, "-m", "sandbox.counterparties.issuer", "--dir", str(tmp_path)]
     command += ["--subject", "olga", "--tenant", "acme", "--role", "operator", "--role", "auditor"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=180
+    )
     assert done.stderr == ""
     claims = decoded(done.stdout.strip(), issuer).claims
     assert (claims["sub"], claims["roles"]) == ("olga", ["operator", "auditor"])

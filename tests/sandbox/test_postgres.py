@@ -119,7 +119,7 @@ async def test_dies_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         assert server is not None
         members = linux.family(server)
         supervisor.kill()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while any(linux.is_alive(member) for member in members):
             await asyncio.sleep(0.05)
 

@@ -62,7 +62,7 @@ async def start(
     async def spoke() -> bool:
         return bool(process.log_tail())
 
-    await process.ready(spoke, timeout_s=20)
+    await process.ready(spoke, timeout_s=60)
     return process
 
 
@@ -101,7 +101,7 @@ async def test_a_child_in_a_session_of_its_own_goes_too(tmp_path: Path, started,
 async def test_killed_from_outside_it_can_be_started_again(tmp_path: Path, started) -> None:
     process = await start("sleeper", SLEEPER, tmp_path, started)
     os.kill(process.pid, signal.SIGKILL)
-    assert await process.wait_exit(timeout_s=20) == -signal.SIGKILL
+    assert await process.wait_exit(timeout_s=60) == -signal.SIGKILL
     await process.start()
     assert process.running
 
@@ -112,7 +112,7 @@ async def test_early_exit_is_told_with_the_last_log_lines(tmp_path: Path, starte
     started.append(process)
     await process.start()
     with pytest.raises(EarlyExitError, match=r"burning ended with code 1.*\nthe disk is on fire"):
-        await process.ready(never, timeout_s=20)
+        await process.ready(never, timeout_s=60)
 
 
 async def test_a_program_that_does_not_exist_is_named(tmp_path: Path, started) -> None:
@@ -120,7 +120,7 @@ async def test_a_program_that_does_not_exist_is_named(tmp_path: Path, started) -
     started.append(process)
     await process.start()
     with pytest.raises(EarlyExitError, match="/no/such/program: No such file"):
-        await process.ready(never, timeout_s=20)
+        await process.ready(never, timeout_s=60)
 
 
 async def test_a_silent_process_is_given_up_on(tmp_path: Path, started) -> None:
@@ -138,7 +138,7 @@ async def test_waiting_ends_when_a_needed_process_does_with_its_name_and_log(
     waiting = asyncio.create_task(while_running(lambda: [living, doomed], forever.wait()))
     os.kill(doomed.pid, signal.SIGKILL)
     with pytest.raises(EarlyExitError, match=r"doomed ended with code -9; .*logs/doomed\.log"):
-        await asyncio.wait_for(waiting, timeout=20)
+        await asyncio.wait_for(waiting, timeout=60)
     assert living.running
 
 
@@ -185,10 +185,10 @@ async def test_dies_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         child = linux.seen(int(supervisor.stdout.readline()))
         assert child is not None
         # Until it has become the real program it may still decide by itself to stay away.
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while linux.command_name(child.pid) != "sleep":
                 await asyncio.sleep(0.02)
         supervisor.kill()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while linux.is_alive(child):
             await asyncio.sleep(0.02)

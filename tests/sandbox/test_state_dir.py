@@ -44,14 +44,14 @@ def record_of(process: subprocess.Popen[bytes], **changes: object) -> Record:
 def test_an_orphan_of_an_earlier_run_is_ended(tmp_path: Path, orphan) -> None:
     record_of(orphan).write(tmp_path)
     assert cleanup_stale(tmp_path) == ["orphan"]
-    assert orphan.wait(timeout=20) < 0
+    assert orphan.wait(timeout=60) < 0
     assert not list((tmp_path / "processes").iterdir())
 
 
 def test_a_grandchild_is_ended_though_its_recorded_parent_has_gone(tmp_path: Path, orphan) -> None:
     record_of(orphan, pid=2**22 + 1).write(tmp_path)
     assert cleanup_stale(tmp_path) == ["orphan"]
-    assert orphan.wait(timeout=20) < 0
+    assert orphan.wait(timeout=60) < 0
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_refused_second_run_leaves_what_the_first_one_started(
     first_run.wait()
     with hold(tmp_path) as ended:
         assert ended == ["orphan"]
-    assert orphan.wait(timeout=20) < 0
+    assert orphan.wait(timeout=60) < 0
 
 
 def test_a_file_in_the_place_of_the_directory_is_told_in_one_line(tmp_path: Path) -> None:

@@ -223,6 +223,6 @@ async def test_a_decision_overtaken_by_a_withdrawal_is_refused_and_holds_nothing
         await books.closing.wait()
         await withdraw(world, application)
         with pytest.raises(Conflict) as refused:
-            await asyncio.wait_for(rejecting, timeout=20)
+            await asyncio.wait_for(rejecting, timeout=60)
         assert refused.value.code == "REVIEW_NOT_OPEN"
         assert is_withdrawn(await world.outcome(application))

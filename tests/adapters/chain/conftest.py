@@ -62,7 +62,7 @@ class Chain:
 
     async def mined(self, tx_hash: str) -> None:
         """Wait for its block: even a chain that mines at once does so after it has answered."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await self.rpc.call("eth_getTransactionReceipt", tx_hash) is None:
                 await asyncio.sleep(0.01)
 

@@ -150,7 +150,7 @@ async def test_a_commit_is_heard_with_its_tenant(lending: Any) -> None:
     async with events.listening(told.put_nowait) as settled:
         before = await settled()
         await write(lending, tenant, "app_1", "app_2")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await told.get() != tenant:
                 pass
         assert (await settled()).settled > before.settled

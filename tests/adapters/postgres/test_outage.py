@@ -38,7 +38,7 @@ async def test_a_killed_database_is_unavailable_and_recovers(lending: Any) -> No
             await lending.application()
     finally:
         await lending.cluster.server.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await lending.app.ready():
             await asyncio.sleep(0.05)
     assert await lending.contents(ref.tenant_id) == before

@@ -147,7 +147,7 @@ async def test_one_process_checks_at_a_time_until_it_is_told_to_stop(checks: Che
         await asyncio.sleep(0.2)
         found = await registry.desk.find(tenant, own.provider_id)
         assert found.standing.checked_at is None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = await registry.desk.find(tenant, own.provider_id)
             if found.standing.checked_at is not None:

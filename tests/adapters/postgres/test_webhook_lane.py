@@ -233,7 +233,7 @@ async def test_whoever_leads_next_goes_on_in_order_under_the_same_ids(
     receiver.answer = in_the_end
     async with telling(lending, deadline_s=60.0):
         await happen(lending, tenant, "app_1", "x.one", "x.two", "x.three")
-        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.wait_for(asked.wait(), 60)
     receiver.answer = None
     async with telling(lending):
         await settled(undelivered(lending))

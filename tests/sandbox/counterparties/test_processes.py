@@ -58,7 +58,7 @@ class Running:
 
     def end(self, how: signal.Signals) -> None:
         self.process.send_signal(how)
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=180)
         self.client.close()
 
 

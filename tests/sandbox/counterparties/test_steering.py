@@ -39,7 +39,7 @@ class Bureau:
         self._thread = threading.Thread(target=self._server.run, kwargs=kwargs, daemon=True)
         self._thread.start()
         url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self.http = httpx.Client(base_url=url, trust_env=False, timeout=10.0)
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=60)
         deadline = time.monotonic() + 10
         while not self._server.started and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -48,7 +48,7 @@ class Bureau:
     def end(self) -> None:
         self.http.close()
         self._server.should_exit = True
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=60)
         self._socket.close()
         assert not self._thread.is_alive()
 
