@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from sandbox.stack import Stack
-from tests.e2e.outside import Journals, Loan, Node, Truth, World
+from tests.e2e.outside import Journals, Loan, Node, Truth, World, eventually
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -31,7 +31,7 @@ async def temporal(stack: Stack) -> Client:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def loan(world: World) -> Loan:
-    """A loan to somebody whose data occurs nowhere else."""
+    """A loan to somebody whose data occurs nowhere else; its workflow has ended, too."""
     canary = secrets.token_hex(4)
     stated = {
         "applicant.given_name": f"Zéphyrine{canary}",
@@ -42,5 +42,13 @@ async def loan(world: World) -> Loan:
         "applicant.born_on": "1957-03-29",
     }
     person = world.person(stated)
-    view = await world.fund(person)
-    return Loan(person, view, (*stated.values(), "100-10-0001"))
+    loan = Loan(person, await world.fund(person), (*stated.values(), "100-10-0001"))
+    temporal = world.stack.temporal
+    client = await Client.connect(temporal.address, namespace=temporal.namespace)
+    workflow = client.get_workflow_handle(loan.workflow_ids()[0])
+
+    async def ended() -> bool:
+        return (await workflow.describe()).status is WorkflowExecutionStatus.COMPLETED
+
+    await eventually("the application's workflow has ended", ended)
+    return loan

@@ -24,7 +24,7 @@ from sandbox.stack import Stack
 
 POLL_S = 0.05
 # Generous: it only decides how long a failure takes.
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 async def eventually(what: str, holds: Callable[[], Awaitable[Any]]) -> Any:

@@ -17,7 +17,7 @@ from temporalio.client import Client
 from adapters.temporal import connect
 from adapters.vault import Keyring
 from models.domain.correlation import Correlation
-from tests.e2e.outside import Loan, World
+from tests.e2e.outside import Loan, World, eventually
 
 pytestmark = pytest.mark.stack
 
@@ -85,12 +85,12 @@ async def test_nobodys_data_lies_about_in_the_clear(world: World, loan: Loan) ->
 async def test_support_staff_find_and_read_a_workflow(
     world: World, loan: Loan, temporal: Client
 ) -> None:
-    found = [
-        workflow.id
-        async for workflow in temporal.list_workflows(
-            f"CaasTenant = '{loan.tenant}' AND CaasState = 'funded'"
-        )
-    ]
+    async def funded() -> list[str]:
+        query = f"CaasTenant = '{loan.tenant}' AND CaasState = 'funded'"
+        return [workflow.id async for workflow in temporal.list_workflows(query)]
+
+    # What is searched follows what happened.
+    found = await eventually("the funded application is found", funded)
     assert found == [f"credit-application/{loan.tenant}/{loan.application_id}"]
 
     keys = json.loads(world.stack.environment()["CAAS_MASTER_KEYS"])
