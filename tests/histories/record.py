@@ -23,10 +23,12 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from adapters.temporal import data_converter
+from tests.histories.line_stories import LINE_STORIES
 from tests.histories.stories import STORIES, Story
 from tests.workflows.world import TEST_KEYRING, World, development_server, time_skipping
 
 FOLDER: Final = Path(__file__).parent
+ALL: Final = STORIES | LINE_STORIES
 
 
 class PathlessFailures(DefaultFailureConverterWithEncodedAttributes):
@@ -72,15 +74,19 @@ async def played(world: World, story: Story) -> dict[str, WorkflowHandle[Any, An
 
 async def record(name: str, environment: WorkflowEnvironment, folder: Path) -> list[Path]:
     """Play one story and write the history of each of its workflows."""
+    if name in LINE_STORIES:
+        handle = await LINE_STORIES[name].played(World(environment))
+        return [await write(folder / f"{name}.webhook.json", handle)]
     story = STORIES[name]
-    written = []
     async with World(environment).casts(**story.cast).playing() as world:
-        for part, handle in (await played(world, story)).items():
-            path = folder / f"{name}.{part}.json"
-            text = as_text(handle.id, await handle.fetch_history())
-            path.write_text(text, encoding="utf-8")
-            written.append(path)
-    return written
+        parts = await played(world, story)
+        return [await write(folder / f"{name}.{part}.json", parts[part]) for part in parts]
+
+
+async def write(path: Path, workflow: WorkflowHandle[Any, Any]) -> Path:
+    """Write a workflow's history; returns where."""
+    path.write_text(as_text(workflow.id, await workflow.fetch_history()), encoding="utf-8")
+    return path
 
 
 async def record_all(names: Iterable[str], folder: Path) -> None:
@@ -90,7 +96,7 @@ async def record_all(names: Iterable[str], folder: Path) -> None:
         for name in names:
             for old in folder.glob(f"{name}.*.json"):
                 old.unlink()
-            if STORIES[name].days_pass:
+            if ALL[name].days_pass:
                 async with time_skipping(CONVERTER) as skipping:
                     written = await record(name, skipping, folder)
             else:
@@ -100,12 +106,12 @@ async def record_all(names: Iterable[str], folder: Path) -> None:
 
 def main(names: list[str]) -> None:
     """Record the named stories, or all; then no others are left."""
-    if unknown := set(names) - set(STORIES):
+    if unknown := set(names) - set(ALL):
         sys.exit(f"no such story: {', '.join(sorted(unknown))}")
     if not names:
         for old in FOLDER.glob("*.json"):
             old.unlink()
-    asyncio.run(record_all(names or STORIES, FOLDER))
+    asyncio.run(record_all(names or ALL, FOLDER))
 
 
 if __name__ == "__main__":

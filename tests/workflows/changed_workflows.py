@@ -22,8 +22,11 @@ with workflow.unsafe.imports_passed_through():
         APPLICATION_WORKFLOW,
         KYC_WORKFLOW,
         SETTLEMENT_WORKFLOW,
+        WEBHOOK_DUE,
+        WEBHOOK_WORKFLOW,
     )
     from models.domain.settlement import FinalitySignal, SettlementOrder, SettlementOutcome
+    from models.domain.webhook import Line
     from workflows.adverse_action import AdverseActionWorkflow
     from workflows.credit_application import CreditApplicationWorkflow
     from workflows.kyc import KYCWorkflow
@@ -31,6 +34,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.options import OWN_DATABASE
     from workflows.review import ReviewDesk
     from workflows.settlement import SettlementWorkflow
+    from workflows.webhook_delivery import WebhookDeliveryWorkflow
 
 
 @workflow.defn(name=APPLICATION_WORKFLOW)
@@ -210,3 +214,20 @@ class BooksWithoutFinality(SettlementWorkflow):
 
     async def _wait_for_finality(self, tx_hash: str) -> FinalitySignal:
         return FinalitySignal(tx_hash, 0, "", 0, succeeded=True)
+
+
+@workflow.defn(name=WEBHOOK_WORKFLOW)
+class HearsNobody(WebhookDeliveryWorkflow):
+    """A receiver that is back would be told hours later."""
+
+    @workflow.init
+    def __init__(self, line: Line) -> None:
+        super().__init__(line)
+
+    @workflow.signal(name=WEBHOOK_DUE)
+    def webhook_due(self) -> None:
+        pass
+
+    @workflow.run
+    async def run(self, line: Line) -> None:
+        await super().run(line)

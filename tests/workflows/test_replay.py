@@ -16,6 +16,7 @@ from adapters.correlation import CarriedNames
 from adapters.temporal import ENCODING, data_converter
 from models.domain.application import State
 from settings import ROOT
+from tests.histories.line_stories import LINE_STORIES
 from tests.histories.stories import PERSONAS, STORIES
 from tests.workflows.changed_workflows import (
     ApprovesAlone,
@@ -23,6 +24,7 @@ from tests.workflows.changed_workflows import (
     BooksWithoutFinality,
     DeclinesForAnOutage,
     GivesUpAtOnce,
+    HearsNobody,
     NeverExpires,
     NeverQuotesAnew,
     ScoresBeforeEligibility,
@@ -74,7 +76,8 @@ def test_every_story_is_recorded_with_all_its_workflows() -> None:
     for path in RECORDED:
         story, part, _ = path.name.split(".")
         parts.setdefault(story, set()).add(part)
-    assert set(parts) == set(STORIES)
+    assert set(parts) == set(STORIES | LINE_STORIES)
+    assert all(parts[name] == {"webhook"} for name in LINE_STORIES)
     assert {path.stem for path in PERSONAS_FOLDER.glob("*.json")} == set(PERSONAS)
     for name, story in STORIES.items():
         expected = {"application", "kyc"}
@@ -87,7 +90,7 @@ def test_every_story_is_recorded_with_all_its_workflows() -> None:
 
 def test_the_readme_tells_every_story() -> None:
     readme = (FOLDER / "README.md").read_text("utf-8")
-    for name, story in STORIES.items():
+    for name, story in (STORIES | LINE_STORIES).items():
         assert f"| `{name}` | {story.about} |" in readme, name
 
 
@@ -113,6 +116,7 @@ async def test_todays_code_continues_this_history(path: Path) -> None:
         (WithdrawsUnseen, "cancelled.application"),
         (TellsNobodyWhy, "declined.application"),
         (GivesUpAtOnce, "letter_handed_over.notice"),
+        (HearsNobody, "webhook_woken.webhook"),
     ],
 )
 async def test_a_change_that_breaks_live_workflows_is_noticed(changed: type, story: str) -> None:
@@ -130,9 +134,15 @@ def test_recorded_payloads_are_encrypted(path: Path) -> None:
         for attributes in event.values():
             if isinstance(attributes, dict):
                 attributes.pop("searchAttributes", None)
-    # Markers carry the SDK's own bookkeeping of local activities in the clear, ids only.
-    plain = [event["eventType"] for event in document["events"] if "json/plain" in encodings(event)]
-    assert set(plain) <= {"EVENT_TYPE_MARKER_RECORDED"}
+    # In the clear are the SDK's own bookkeeping of local activities, ids only, and the server's
+    # word for an attempt that was cancelled before it began.
+    plain = [event for event in document["events"] if "json/plain" in encodings(event)]
+    for event in plain:
+        if cancelled := event.get("activityTaskCanceledEventAttributes"):
+            [said] = cancelled["details"]["payloads"]
+            assert base64.b64decode(said["data"]) == b'"ACTIVITY_ID_NOT_STARTED"'
+        else:
+            assert event["eventType"] == "EVENT_TYPE_MARKER_RECORDED"
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)

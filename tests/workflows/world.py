@@ -56,7 +56,7 @@ TEST_KEYRING = Keyring({"test-1": sha256(b"test-only key of recorded workflow hi
 # Who wrote to the server; by default that would be a process and the name of its machine.
 IDENTITY = "tests"
 
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 
 
 @asynccontextmanager
