@@ -54,7 +54,7 @@ async def test_a_bulk_retry_tells_what_truly_recovered(world: World, temporal: C
         await steer(world.stack, "identity_vendor", _refusals(people[60:80]))
         # The vendor comes back when the search for stuck ones is over: nobody recovered before.
         retrying = asyncio.create_task(
-            desk.run("retry", "--all-stuck", "--tenant", TENANT, "--wait", "20", "--json", *AS_ADA)
+            desk.run("retry", "--all-stuck", "--tenant", TENANT, "--wait", "120", "--json", *AS_ADA)
         )
         await eventually("the retry has begun", lambda: _retry_began(world))
         await unsteer(world.stack, "identity_vendor", "down")
