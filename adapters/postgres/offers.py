@@ -126,15 +126,22 @@ class PostgresOfferRecords:
         application_id = application.application_id
         acceptance = request.acceptance
         async with self._database.transaction(application.tenant_id) as tx:
-            # The application's lock decides between acceptances of different offers.
+            # The application's lock decides between acceptances.
             held = await tx.value(
                 "SELECT accepted_offer_id FROM applications"
                 " WHERE tenant_id = $1 AND application_id = $2 FOR UPDATE",
                 tx.tenant_id, application_id,
             )  # fmt: skip
-            if held == request.offer_id:
-                return
             if held is not None:
+                signature = await tx.value(
+                    "SELECT acceptance->>'signature' FROM offers"
+                    " WHERE tenant_id = $1 AND offer_id = $2",
+                    tx.tenant_id, held,
+                )  # fmt: skip
+                # Only the one on record may be repeated: of two over one offer, either may come
+                # first when the workflow task that heard them is given out again.
+                if (held, signature) == (request.offer_id, acceptance.signature):
+                    return
                 raise Conflict("ALREADY_ACCEPTED", held)
             status = await tx.value(
                 "SELECT status FROM offers WHERE tenant_id = $1 AND offer_id = $2"

@@ -92,6 +92,20 @@ async def test_an_acceptance_is_kept_and_may_be_repeated(lending: Any) -> None:
     assert (row["state"], row["accepted_offer_id"]) == ("settling", request.offer_id)
 
 
+async def test_another_signature_over_the_accepted_offer_is_another_acceptance(
+    lending: Any,
+) -> None:
+    """Whoever is told that it holds finds it on record: signature, nonce and deadline."""
+    ref = await lending.application()
+    first = lending.accepting(ref, await lending.offered(ref))
+    await lending.offers.record_acceptance(ref, first)
+    before = await lending.contents(ref.tenant_id)
+    again = replace(first.acceptance, nonce=8, signature="0x" + "ba" * 65)
+    with pytest.raises(Conflict, match="ALREADY_ACCEPTED"):
+        await lending.offers.record_acceptance(ref, replace(first, acceptance=again))
+    assert await lending.contents(ref.tenant_id) == before
+
+
 async def test_of_two_acceptances_at_once_one_holds(lending: Any) -> None:
     for _ in range(5):
         ref = await lending.application()
