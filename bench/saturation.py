@@ -121,7 +121,8 @@ async def _repeat(
         known[0], {f"{_at(stack, bare, name)}{path}" for name, path in paths.items()}
     )
     rates = {}
-    for name, path in list(paths.items())[:: -1 if number % 2 else 1]:
+    for name in reversed(paths) if number % 2 else paths:
+        path = paths[name]
         requests = [follow_request(*each, path) for each in known]
         process = stack.processes["api"] if name == "gateway" else bare.process
         each = rates[name] = await _saturated(_at(stack, bare, name), requests, process)

@@ -38,5 +38,9 @@ class OfferRecords(Protocol):
         ...
 
     async def record_acceptance(self, application: ApplicationRef, request: AcceptOffer) -> None:
-        """Mark the offer accepted, with the borrower's signature as evidence."""
+        """Mark the offer accepted, with the borrower's signature as evidence.
+
+        The very acceptance on record may be repeated. Raises Conflict ALREADY_ACCEPTED for any
+        other, one over the same offer included, and OFFER_NOT_OPEN.
+        """
         ...

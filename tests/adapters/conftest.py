@@ -124,7 +124,7 @@ async def browser() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], bool]], Awaitable[None]]:
-    """Wait until a condition holds; fail after ten seconds."""
+    """Wait until a condition holds; fail after a minute."""
 
     async def wait(condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(60):

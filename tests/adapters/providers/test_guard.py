@@ -233,7 +233,6 @@ async def test_so_many_calls_at_a_time_and_the_others_wait() -> None:
         return (QUOTE,)
 
     bench = Bench(deadline_s=60.0)
-
     bench.adapter.answer = slow
     await asyncio.gather(*(bench.offers() for _ in range(6)))
     assert (bench.adapter.calls, bench.adapter.most_under_way) == (6, 2)
